@@ -1,0 +1,449 @@
+//! Attempts: whether, when and where to charge, and what came of it.
+//!
+//! Why here: the order of the questions is the product's promise. May it be charged at all (advice,
+//! then network limits, then stated delays, then the category)? When? Where? Each answer is a
+//! decision in the ledger.
+//!
+//! What must stay true: the intent is in the case, durable, before a charge leaves; a key belongs
+//! to one attempt for ever; an outcome that nobody knows is never treated as a failure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::step::Stepper;
+use super::{Attempt, AttemptOutcome, Next, Pending, State, Timer};
+use crate::core::card::CardAttempt;
+use crate::core::decline::{
+    self, Advice, Category, CategoryPolicy, Decline, OtherGateway, RetryMode,
+};
+use crate::core::effect::{ChargeOrder, Order};
+use crate::core::event::NativeRetry;
+use crate::core::ids::{AttemptId, CardKey};
+use crate::core::ledger::{Decision, EntryKind};
+use crate::core::policy::Schedule;
+use crate::core::routing::{self, Candidate, Choice, Route};
+use crate::core::schedule::{self, Frame};
+
+/// Attempts on one invoice at most, technical ones included: a wall against loops of any kind.
+const ATTEMPTS_PER_INVOICE: usize = 24;
+/// Hours between two attempts on the schedule at least.
+const GAP: SignedDuration = SignedDuration::from_hours(48);
+
+impl Stepper<'_> {
+    /// What to do next about an invoice that is owed, by its newest refusal.
+    pub(super) fn plan(&mut self) {
+        if !self.goes_on() || self.case.open_attempt().is_some() {
+            return;
+        }
+        self.case.timers.remove(&Timer::NextAttempt);
+        self.case.timers.remove(&Timer::NativeRetry);
+        self.case.off_schedule = false;
+        if self.around.customer.excluded {
+            return self.end(State::Stopped, "the customer is excluded from recovery");
+        }
+        if self.case.card_updated {
+            return self.schedule_at(self.now, "the card was updated");
+        }
+        if self.native_retry_is_ahead() {
+            return self.watch_native_retry();
+        }
+        let Some(decline) = self.case.decline.clone() else {
+            return self.plan_on_schedule(decline::policy(Category::Unknown), None);
+        };
+        let policy = decline::policy(decline.category);
+        match decline.advice {
+            Advice::Never => self.ask_customer("the bank said never to charge this card again"),
+            Advice::UpdateCredentials => self.ask_customer("the card's details have to change"),
+            Advice::Authenticate => self.ask_customer("the bank wants the customer to confirm"),
+            Advice::CheckStatus => self.plan_soon(policy, "its state has to be looked up first"),
+            Advice::RetryAfter | Advice::None => self.plan_by_category(policy, &decline),
+        }
+    }
+
+    fn plan_by_category(&mut self, policy: &'static CategoryPolicy, decline: &Decline) {
+        match policy.retry {
+            RetryMode::AfterCustomer => self.ask_customer("only the customer can mend this"),
+            RetryMode::Never if !policy.tell_customer => self.hold_for_merchant(),
+            RetryMode::Never => self.ask_customer("this card is not charged again by itself"),
+            RetryMode::Schedule => self.plan_on_schedule(policy, stated_delay(decline)),
+            RetryMode::Soon => {
+                if stated_delay(decline).is_some() {
+                    self.plan_on_schedule(policy, stated_delay(decline));
+                } else {
+                    self.plan_soon(policy, "a technical failure");
+                }
+            }
+        }
+    }
+
+    /// A technical failure is retried soon, off the schedule; when that does not help it is
+    /// treated like any refusal without a reason.
+    pub(super) fn plan_soon(&mut self, policy: &'static CategoryPolicy, why: &str) {
+        let Some(delay) = policy.soon_delays_s.get(self.case.technical as usize).copied() else {
+            return self.plan_on_schedule(decline::policy(Category::GenericDecline), None);
+        };
+        self.case.technical += 1;
+        self.case.off_schedule = true;
+        let number = self.case.technical;
+        let at = schedule::soon(self.now, delay, self.case.id.as_str(), number);
+        self.schedule_at(at, &format!("{why}: retry {number} soon, off the schedule"));
+    }
+
+    /// The next slot of the even schedule that the delays and the gap allow.
+    fn plan_on_schedule(&mut self, policy: &CategoryPolicy, stated: Option<SignedDuration>) {
+        // Days that the merchant listed are kept as they are, but for what a network stated.
+        let days_listed = matches!(self.policy.schedule, Schedule::Days(_));
+        let first = SignedDuration::from_secs(policy.first_delay_s as i64);
+        let own = if days_listed { SignedDuration::ZERO } else { first };
+        let delay = stated.unwrap_or(own);
+        let made = self.attempts_on_schedule();
+        let last = self.case.attempts.iter().filter(|a| a.on_schedule).map(|a| a.at).max();
+        let after_gap = last.filter(|_| stated.is_none() && !days_listed).map(|at| at + GAP);
+        let earliest = [Some(self.now), Some(self.case.declined_at + delay), after_gap];
+        let earliest = earliest.into_iter().flatten().max().unwrap_or(self.now);
+        let slot = schedule::next_slot(
+            &self.policy.schedule,
+            &Frame {
+                from: self.case.window_from,
+                window_days: if days_listed {
+                    self.policy.window_days
+                } else {
+                    self.policy.window_days.min(policy.window_days)
+                },
+                max_attempts: self.policy.max_attempts.min(policy.max_attempts),
+                made,
+                earliest,
+                zone: &self.zone,
+                salt: self.case.id.as_str(),
+            },
+        );
+        match slot {
+            Some(slot) if self.has_route() => {
+                let mut why = format!("attempt {} of {} on the schedule", slot.number, slot.of);
+                if stated.is_some() {
+                    why.push_str(", not before the delay that the network stated");
+                }
+                self.schedule_at(slot.at, &why);
+            }
+            Some(_) => self.ask_customer("there is no payment method that may be charged"),
+            None => self.ask_customer("the schedule has no attempt left"),
+        }
+    }
+
+    pub(super) fn attempts_on_schedule(&self) -> u32 {
+        let from = self.case.window_from;
+        let made = self.case.attempts.iter().filter(|a| a.on_schedule && a.at >= from).count();
+        made as u32
+    }
+
+    pub(super) fn schedule_at(&mut self, at: Timestamp, why: &str) {
+        let at = at.max(self.now);
+        self.set_timer(Timer::NextAttempt, at);
+        let next = Next { at: Some(at), what: "attempt".into(), why: why.to_owned() };
+        self.enter(State::Scheduled, why, next);
+        self.decide(
+            format!("The next attempt is planned for {at}: {why}."),
+            Decision {
+                what: "attempt".into(),
+                at: Some(at),
+                via: None,
+                why: why.to_owned(),
+                considered: Vec::new(),
+            },
+        );
+        self.plan_reminder();
+    }
+
+    fn native_retry_is_ahead(&self) -> bool {
+        let waiting = match self.case.native_retry {
+            Some(NativeRetry::Planned) => true,
+            Some(NativeRetry::None) => false,
+            None => self.native_window() > SignedDuration::ZERO,
+        };
+        waiting && self.native_deadline() > self.now
+    }
+
+    fn native_window(&self) -> SignedDuration {
+        let seconds = self.policy.billing().map_or(0, |g| g.capabilities.native_retry_window_s);
+        SignedDuration::from_secs(i64::from(seconds))
+    }
+
+    /// When the gateway's own retry should be over, told or not.
+    fn native_deadline(&self) -> Timestamp {
+        /// A gateway's own retry may start late, and its webhook takes its time.
+        const GRACE: SignedDuration = SignedDuration::from_hours(6);
+        match self.case.native_next_at {
+            Some(at) => schedule::after(at, GRACE),
+            None => self.case.opened_at + self.native_window(),
+        }
+    }
+
+    fn watch_native_retry(&mut self) {
+        let at = self.native_deadline();
+        let gateway = self.case.gateway.clone();
+        let why = match self.case.native_next_at {
+            Some(next) => format!("{gateway} itself will try again at {next}"),
+            None => format!("{gateway} may still try again by itself"),
+        };
+        self.set_timer(Timer::NativeRetry, at);
+        let next = Next { at: Some(at), what: "wait".into(), why: why.clone() };
+        self.enter(State::Monitoring, why.clone(), next);
+        self.decide(
+            format!("Only watching: {why}."),
+            Decision {
+                what: "wait".into(),
+                at: Some(at),
+                via: Some(gateway.to_string()),
+                why,
+                considered: vec!["an attempt of ours would race the gateway's own".into()],
+            },
+        );
+        self.plan_reminder();
+    }
+
+    /// The billing gateway's own retry should be over and told us nothing.
+    pub(super) fn take_over(&mut self) {
+        self.case.native_retry = Some(NativeRetry::None);
+        let gateway = self.case.gateway.clone();
+        self.note(EntryKind::Decided, format!("{gateway} has given up or said nothing: we go on."));
+        self.plan();
+    }
+
+    fn hold_for_merchant(&mut self) {
+        self.flag(
+            "The decline points to the merchant's set-up, not to the customer: mend it, then \
+             resume",
+        );
+        let why = "the merchant's set-up has to be mended; the customer is not written to";
+        let next = Next { at: None, what: "wait".into(), why: why.into() };
+        self.case.timers.clear();
+        self.enter(State::Paused, why, next);
+    }
+
+    // ---- starting an attempt ----
+
+    /// The next attempt is due: choose a route, look at everything once more, then charge.
+    pub(super) fn start_attempt(&mut self) {
+        let busy = self.case.open_attempt().is_some() || self.waits_for(Pending::Check);
+        if !self.goes_on() || busy {
+            return;
+        }
+        if self.case.attempts.len() >= ATTEMPTS_PER_INVOICE {
+            self.flag(format!("{ATTEMPTS_PER_INVOICE} attempts were made: no more by itself"));
+            return self.ask_customer("too many attempts were made");
+        }
+        match self.choose_route() {
+            Choice::Take { route, why, considered } => {
+                self.decide(
+                    format!("The attempt goes through {}: {why}.", route.gateway),
+                    Decision {
+                        what: "route".into(),
+                        at: Some(self.now),
+                        via: Some(route.gateway.to_string()),
+                        why,
+                        considered,
+                    },
+                );
+                self.case.route = Some(route);
+                if !self.start_pre_flight() {
+                    self.send_attempt();
+                }
+            }
+            Choice::NotBefore { at, why } => self.schedule_at(at, &why),
+            Choice::None { considered } => {
+                self.decide(
+                    "No gateway may charge this invoice now.",
+                    Decision {
+                        what: "ask_customer".into(),
+                        at: None,
+                        via: None,
+                        why: "there is no route".into(),
+                        considered,
+                    },
+                );
+                self.ask_customer("there is no payment method that may be charged");
+            }
+        }
+    }
+
+    pub(super) fn has_route(&self) -> bool {
+        !self.candidates().is_empty()
+    }
+
+    fn choose_route(&self) -> Choice {
+        routing::choose(&self.candidates(), self.case.amount, self.now)
+    }
+
+    fn candidates(&self) -> Vec<Candidate<'_>> {
+        let last = self.case.attempts.last();
+        let last_gateway = last.map_or(&self.case.gateway, |a| &a.charge.gateway);
+        let category = self.case.decline.as_ref().map_or(Category::Unknown, |d| d.category);
+        let policy = decline::policy(category);
+        let free = self.case.card_updated || self.case.forced;
+        let elsewhere =
+            self.case.attempts.iter().filter(|a| !a.charge.billing && a.sent.is_some()).count();
+        let routes = self.policy.gateways.iter().filter_map(|g| self.route_at(&g.id));
+        routes
+            .map(|route| {
+                let billing = route.gateway == self.case.gateway;
+                let ours = self.case.attempts.iter().filter(|a| a.charge.gateway == route.gateway);
+                let native = if billing { self.case.native_attempts } else { 0 };
+                let old_card = self.case.card_updated
+                    && self.case.card.as_ref().is_some_and(|card| *card != route.card);
+                let closed = match policy.other_gateway {
+                    _ if !billing && old_card => Some("the customer just gave another card"),
+                    _ if billing || free => None,
+                    OtherGateway::Freely => None,
+                    OtherGateway::Once if elsewhere == 0 => None,
+                    OtherGateway::Once => Some("another gateway was tried once already"),
+                    OtherGateway::Never => Some("no gain expected there for this decline"),
+                };
+                Candidate {
+                    card: self.around.cards.get(&route.card),
+                    tries: ours.count() as u32 + native,
+                    failed_last: policy.retry == RetryMode::Soon && route.gateway == *last_gateway,
+                    closed,
+                    stated: self.stated_until(&route.card),
+                    route,
+                }
+            })
+            .collect()
+    }
+
+    /// Until when the network ordered to wait with this invoice on this card. It holds for every
+    /// attempt, whoever asks for it.
+    fn stated_until(&self, card: &CardKey) -> Option<Timestamp> {
+        let ours = self.case.attempts.iter().filter(|a| a.card.as_ref() == Some(card));
+        ours.filter_map(|a| Some(a.settled_at? + stated_delay(a.decline.as_ref()?)?)).max()
+    }
+
+    /// The look-ups took their time: another invoice may have used the card meanwhile.
+    pub(super) fn still_open(&self, route: &Route) -> Choice {
+        let mut candidates = self.candidates();
+        candidates.retain(|candidate| candidate.route == *route);
+        routing::choose(&candidates, self.case.amount, self.now)
+    }
+
+    fn route_at(&self, gateway: &crate::core::ids::GatewayId) -> Option<Route> {
+        let customer = &self.around.customer;
+        let billing = *gateway == self.case.gateway;
+        let own = self.case.token.as_deref().filter(|_| billing);
+        let method = own
+            .and_then(|token| customer.method(gateway, token))
+            .or_else(|| customer.method_at(gateway));
+        let Some(method) = method else {
+            // The billing gateway may know by itself what the invoice is charged to.
+            let knows = self.policy.gateway(gateway).is_some_and(|g| g.capabilities.read_invoice);
+            let named = own.map(ToOwned::to_owned);
+            let card =
+                CardKey::of_token(gateway, named.as_deref().unwrap_or(&self.case.customer_key()));
+            return (billing && (knows || named.is_some())).then_some(Route {
+                gateway: gateway.clone(),
+                token: named,
+                card,
+                network_transaction_id: None,
+            });
+        };
+        let same_card = self.case.card.as_ref().is_none_or(|card| *card == method.card);
+        (billing || same_card || method.consent).then(|| Route {
+            gateway: gateway.clone(),
+            token: Some(method.token().to_owned()),
+            card: method.card.clone(),
+            network_transaction_id: method.network_transaction_id.clone(),
+        })
+    }
+
+    /// Everything earlier is known to have failed: the charge leaves, by the route that was chosen.
+    pub(super) fn send_attempt(&mut self) {
+        let Some(route) = self.case.route.take() else { return self.plan() };
+        let number = self.case.attempts.len() as u32 + 1;
+        let id = AttemptId::of(&self.case.id, number);
+        let why = self.case.reason.clone();
+        let off_schedule = std::mem::take(&mut self.case.off_schedule);
+        let on_schedule = !off_schedule && !self.case.card_updated && !self.case.forced;
+        let charge = ChargeOrder {
+            idempotency_key: id.idempotency_key(),
+            attempt: id.clone(),
+            number,
+            gateway: route.gateway.clone(),
+            token: route.token.clone(),
+            customer: self.case.customer.clone(),
+            invoice: self.case.invoice.clone(),
+            amount: self.case.amount,
+            billing: route.gateway == self.case.gateway,
+            network_transaction_id: route.network_transaction_id.clone(),
+        };
+        self.hold_card(&route, &id);
+        self.case.forced = false;
+        self.case.attempts.push(Attempt {
+            card: Some(route.card),
+            at: self.now,
+            sent: Some((self.now, self.now)),
+            sends: 1,
+            look_ups: 0,
+            outcome: AttemptOutcome::Unknown,
+            settled_at: None,
+            payment: None,
+            decline: None,
+            on_schedule,
+            refunded: false,
+            decision: Decision {
+                what: "attempt".into(),
+                at: Some(self.now),
+                via: Some(route.gateway.to_string()),
+                why,
+                considered: Vec::new(),
+            },
+            charge: charge.clone(),
+        });
+        let text = format!("Attempt {number}: {} through {}.", charge.amount, charge.gateway);
+        self.note(EntryKind::AttemptSent, text);
+        let why = format!("attempt {number} is in flight at {}", charge.gateway);
+        let next = Next { at: None, what: "wait".into(), why: why.clone() };
+        self.ask(Order::Charge(charge));
+        self.enter(State::Attempting, why, next);
+    }
+
+    /// Counts the attempt on its card before it leaves, and keeps others off the card.
+    fn hold_card(&mut self, route: &Route, id: &AttemptId) {
+        let network = self
+            .around
+            .customer
+            .methods
+            .iter()
+            .find(|m| m.card == route.card)
+            .map(|m| (m.facts.network.clone(), m.facts.country.clone()));
+        let noted = CardAttempt {
+            at: self.now,
+            gateway: route.gateway.clone(),
+            amount: self.case.amount,
+            approved: false,
+            attempt: Some(id.clone()),
+        };
+        let card = self.around.card(&route.card);
+        if let Some((network, country)) = network {
+            card.network = network.or(card.network.take());
+            card.country = country.or(card.country.take());
+        }
+        card.in_flight = Some(id.clone());
+        card.note(noted);
+    }
+}
+
+/// The delay that the network stated, where it did.
+fn stated_delay(decline: &Decline) -> Option<SignedDuration> {
+    /// "Try again later" without a number: a day is what Mastercard's own table starts from
+    /// for a lack of funds.
+    const LATER_S: u64 = 24 * 3600;
+    (decline.advice == Advice::RetryAfter)
+        .then(|| SignedDuration::from_secs(decline.min_delay_seconds.unwrap_or(LATER_S) as i64))
+}
+
+/// A decline in words for the ledger.
+pub(super) fn describe(decline: &Decline) -> String {
+    let category = serde_json::to_value(decline.category).unwrap_or_default();
+    let category = category.as_str().unwrap_or("unknown").replace('_', " ");
+    match decline.shown_code() {
+        Some(code) => format!("{category} ({code})"),
+        None => category,
+    }
+}

@@ -1,0 +1,154 @@
+//! What people do: operators on a case, customers on the hosted page, merchants to a record.
+//!
+//! What must stay true: a person can move the schedule, never a network's rule; a person's action
+//! is in the ledger.
+
+use jiff::Timestamp;
+
+use super::ending::BY_HAND;
+use super::step::Stepper;
+use super::{Attempt, AttemptOutcome, Next, Pending, RecoveredBy, State, Timer};
+use crate::core::effect::MarkPaidOrder;
+use crate::core::input::{OperatorAction, PageAction};
+use crate::core::ledger::EntryKind;
+
+impl Stepper<'_> {
+    /// Applies a person's action.
+    pub(super) fn on_operator(&mut self, action: &OperatorAction) {
+        if self.case.state.is_ended() {
+            let text = "A person asked for something after the end; it changes nothing.";
+            self.note(EntryKind::Person, text);
+            return self.compare_payments(action);
+        }
+        match action {
+            OperatorAction::MarkPaid => self.mark_paid(),
+            OperatorAction::Pause { until } => self.hold("a person paused it", *until),
+            OperatorAction::Resume => self.resume("a person resumed it"),
+            OperatorAction::Retry => self.retry_now(),
+            OperatorAction::Stop { reason } => {
+                let reason = reason.as_deref().unwrap_or("no reason given");
+                self.end(State::Stopped, format!("a person stopped it: {reason}"));
+            }
+        }
+    }
+
+    /// A person says that it was paid elsewhere, and one of our attempts was approved before.
+    fn compare_payments(&mut self, action: &OperatorAction) {
+        let ours = |a: &Attempt| a.outcome == AttemptOutcome::Approved && !a.refunded;
+        if *action == OperatorAction::MarkPaid && self.case.attempts.iter().any(ours) {
+            self.flag(
+                "A person says that it was paid elsewhere, and an attempt was approved too: give \
+                 one of the two back",
+            );
+        }
+    }
+
+    fn mark_paid(&mut self) {
+        self.note(EntryKind::Person, "A person says that it was paid elsewhere.");
+        let order = MarkPaidOrder {
+            gateway: self.case.gateway.clone(),
+            invoice: self.case.invoice.clone(),
+            paid_at: None,
+            charge: None,
+        };
+        self.case.paid_by = Some(BY_HAND.to_owned());
+        self.recover(RecoveredBy::Elsewhere, "a person marked it as paid");
+        self.ask_to_mark_paid(order);
+    }
+
+    /// Does nothing until a moment, or until resumed. An unknown outcome is looked up all the same.
+    pub(super) fn hold(&mut self, reason: &str, until: Option<Timestamp>) {
+        self.case.timers.retain(|timer, _| *timer == Timer::LookUp);
+        self.case.route = None;
+        self.cancel_messages();
+        if let Some(until) = until {
+            self.set_timer(Timer::PauseEnd, until);
+        }
+        self.note(EntryKind::Person, format!("Held: {reason}."));
+        let next = Next { at: until, what: "wait".into(), why: reason.to_owned() };
+        self.enter(State::Paused, reason, next);
+    }
+
+    /// Goes on after a pause.
+    pub(super) fn resume(&mut self, reason: &str) {
+        if self.case.state != State::Paused {
+            return;
+        }
+        self.note(EntryKind::Person, format!("Goes on: {reason}."));
+        if self.case.open_attempt().is_some() {
+            let next = Next { at: Some(self.now), what: "look_up".into(), why: reason.into() };
+            self.set_timer(Timer::LookUp, self.now);
+            return self.enter(State::AwaitingOutcome, "an attempt's outcome is unknown", next);
+        }
+        self.enter(
+            State::Scheduled,
+            reason,
+            Next { at: None, what: "wait".into(), why: reason.into() },
+        );
+        self.plan();
+    }
+
+    fn retry_now(&mut self) {
+        if self.case.open_attempt().is_some() || self.waits_for(Pending::Check) {
+            let text = "A person asked for an attempt; one is under way already.";
+            return self.note(EntryKind::Person, text);
+        }
+        self.note(EntryKind::Person, "A person asked for an attempt now.");
+        self.case.forced = true;
+        self.set_timer(Timer::NextAttempt, self.now);
+        let next = Next {
+            at: Some(self.now),
+            what: "attempt".into(),
+            why: "a person asked for it".into(),
+        };
+        self.enter(State::Scheduled, "a person asked for an attempt now", next);
+    }
+
+    /// Applies what the customer did on the hosted page.
+    pub(super) fn on_page(&mut self, action: &PageAction) {
+        match action {
+            PageAction::CardUpdateOpened => {
+                self.case.page_used = true;
+                self.note(EntryKind::Person, "The customer went to the gateway's page.");
+            }
+            PageAction::StopReminders => {
+                self.around.customer.reminders_stopped = true;
+                self.cancel_messages();
+                self.case.timers.remove(&Timer::Reminder);
+                self.note(EntryKind::Person, "The customer wants no more reminders.");
+            }
+        }
+    }
+
+    /// The customer's record changed: exclusion, or payment methods.
+    pub(super) fn on_customer_changed(&mut self) {
+        if self.case.state.is_ended() {
+            return;
+        }
+        if self.around.customer.excluded {
+            return self.end(State::Stopped, "the customer is excluded from recovery");
+        }
+        let gateway = self.case.gateway.clone();
+        let default = self.around.customer.method_at(&gateway).filter(|m| m.default);
+        let token = default.map(|m| m.token().to_owned());
+        match token {
+            Some(token) if self.case.token.is_some() => self.take_over_method(&token),
+            Some(token) => self.adopt_first_method(&token),
+            None => {}
+        }
+        let waits = matches!(self.case.state, State::AwaitingCustomer);
+        if waits && !self.waits_for(Pending::Check) && self.case.open_attempt().is_none() {
+            self.plan();
+        } else {
+            // The record may have brought an address that a reminder waits for.
+            self.plan_reminder();
+        }
+    }
+
+    /// The first method that is known of this customer here: no update, only knowledge.
+    fn adopt_first_method(&mut self, token: &str) {
+        let gateway = self.case.gateway.clone();
+        self.case.card = self.around.customer.method(&gateway, token).map(|m| m.card.clone());
+        self.case.token = Some(token.to_owned());
+    }
+}

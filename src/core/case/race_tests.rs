@@ -1,0 +1,209 @@
+//! Stories of things that happen while a look-up is under way, and of what no gateway should say.
+//!
+//! Why here: each was a defect that a reader found; `tests.rs` tells the plain stories.
+
+use super::*;
+use crate::core::card::CardAttempt;
+use crate::core::case::{cards_around, events};
+
+fn new_card() -> Event {
+    Event {
+        customer: Some("cus_1".into()),
+        payment_method: Some(card("pm_2", "1881")),
+        ..Event::new("evt_2", EventKind::PaymentMethodUpdated)
+    }
+}
+
+fn report(invoice: InvoiceView) -> Outcome {
+    let invoice = Some(invoice);
+    Outcome::Checked(CheckReport { invoice, invoice_error: None, attempts: Vec::new() })
+}
+
+/// A stolen card, everything sent, and the closing sweep under way.
+fn sweeping() -> Story {
+    let mut story = Story::of(failed(Category::LostOrStolen, Advice::Never));
+    while let Order::Send(_) = story.until_effect() {
+        story.answer(Outcome::Sent(SendOutcome::Unknown));
+    }
+    assert_eq!(story.case.check_purpose, Some(CheckPurpose::ClosingSweep));
+    story
+}
+
+#[test]
+fn a_card_update_during_the_closing_sweep_is_charged() {
+    let mut story = sweeping();
+    story.event(new_card());
+    story.answer(report(open_invoice()));
+    assert!(!story.case.state.is_ended(), "given up on a customer who just gave a new card");
+    story.answer(Outcome::Acted(Ok(())));
+    assert_eq!(story.clear().charge().token.as_deref(), Some("pm_2"));
+}
+
+#[test]
+fn what_the_closing_sweep_finds_is_heeded() {
+    let mut story = sweeping();
+    let next = story.now + SignedDuration::from_hours(30);
+    story.answer(report(InvoiceView { next_native_attempt_at: Some(next), ..open_invoice() }));
+    assert_eq!(story.case.state, State::Monitoring, "the gateway's own retry is ahead");
+
+    let mut story = sweeping();
+    let more = Some(Money::new(9900, "USD".parse().unwrap()));
+    story.answer(report(InvoiceView { amount_remaining: more, ..open_invoice() }));
+    assert_eq!(story.case.state, State::Paused, "a contradiction is for a person");
+
+    let mut story = sweeping();
+    story.input(Input::Operator(OperatorAction::Pause { until: None }));
+    story.answer(report(open_invoice()));
+    assert_eq!(story.case.state, State::Paused, "a person paused it");
+}
+
+#[test]
+fn a_pause_during_the_pre_flight_holds() {
+    let mut story = Story::of(failed(Category::InsufficientFunds, Advice::None));
+    assert!(matches!(story.until_effect(), Order::Check(_)));
+    story.input(Input::Operator(OperatorAction::Pause { until: None }));
+    story.answer(Outcome::Checked(CheckReport {
+        invoice: None,
+        invoice_error: Some("connection refused".into()),
+        attempts: Vec::new(),
+    }));
+    // Another invoice holds the card: the route has to wait.
+    let other = crate::core::ids::AttemptId::from("att_other");
+    story.around.cards.values_mut().for_each(|card| card.in_flight = Some(other.clone()));
+    if story.case.due_at().is_some() {
+        story.due();
+    }
+    assert_eq!(story.case.state, State::Paused, "{}", story.case.reason);
+    story.around.cards.values_mut().for_each(|card| card.in_flight = None);
+    story.input(Input::Operator(OperatorAction::Resume));
+    story.clear().charge();
+}
+
+#[test]
+fn a_resumed_case_goes_on_when_its_old_look_up_comes_back_late() {
+    let mut story = Story::of(failed(Category::LostOrStolen, Advice::Never));
+    story.event(new_card());
+    story.effects.clear();
+    story.due();
+    assert_eq!(story.case.check_purpose, Some(CheckPurpose::PreFlight));
+    story.input(Input::Operator(OperatorAction::Pause { until: None }));
+    story.input(Input::Operator(OperatorAction::Resume));
+    while story.case.due_at().is_some_and(|at| at <= story.now) {
+        story.input(Input::Due);
+    }
+    story.answer(report(open_invoice()));
+    assert_eq!(story.clear().charge().token.as_deref(), Some("pm_2"));
+}
+
+#[test]
+fn a_card_update_during_the_pre_flight_is_charged() {
+    let mut story = Story::of(failed(Category::InsufficientFunds, Advice::None));
+    assert!(matches!(story.until_effect(), Order::Check(_)));
+    story.event(new_card());
+    story.answer(report(open_invoice()));
+    story.answer(Outcome::Acted(Ok(())));
+    assert_eq!(story.case.due_at(), Some(story.now), "nothing would ever happen again");
+    assert_eq!(story.clear().charge().token.as_deref(), Some("pm_2"));
+}
+
+#[test]
+fn a_refusal_of_the_old_card_does_not_take_the_new_one_back() {
+    let mut story = Story::of(failed(Category::InsufficientFunds, Advice::None));
+    assert_eq!(story.clear().charge().token.as_deref(), Some("pm_1"));
+    story.now += SignedDuration::from_secs(1);
+    story.event(new_card());
+    story.answer(Outcome::Charge(declined(decline(Category::LostOrStolen, Advice::Never))));
+    story.answer(Outcome::Acted(Ok(())));
+    assert_eq!(story.case.state, State::Scheduled, "{}", story.case.reason);
+    assert_eq!(story.clear().charge().token.as_deref(), Some("pm_2"));
+    story.charged(declined(decline(Category::LostOrStolen, Advice::Never)));
+    assert_eq!(story.case.state, State::AwaitingCustomer);
+}
+
+#[test]
+fn one_payment_id_at_two_gateways_is_two_payments() {
+    let mut story = Story::of(failed(Category::GenericDecline, Advice::None));
+    assert_eq!(story.clear().charge().gateway.as_str(), "backup");
+    story.charged(ChargeOutcome::Pending { payment: Some("77".into()) });
+    let paid = Event { payment: Some("77".into()), ..Event::new("e", EventKind::PaymentSucceeded) };
+    let seen =
+        |source: &str, event: &Event| events::from_elsewhere(&story.case, &source.into(), event);
+    assert_eq!(seen("third", &paid).kind, EventKind::PaymentUnknown);
+    assert_eq!(seen("backup", &paid).kind, EventKind::PaymentSucceeded);
+    // What a gateway tells of its own invoice with this number says nothing of ours.
+    for kind in [EventKind::InvoiceVoided, EventKind::SubscriptionCancelled, EventKind::Refunded] {
+        let event = Event { invoice: Some("in_1".into()), ..Event::new("e", kind) };
+        assert_eq!(seen("third", &event).kind, EventKind::Other, "{kind:?}");
+    }
+    let owns = |source: &str| events::owns_payment(&story.case, &source.into(), "77");
+    assert!(owns("backup") && !owns("third") && !owns("stripe"));
+    // The billing gateway's own payment "77" is not our attempt at the other one.
+    story.event(Event { invoice: Some("in_1".into()), ..paid });
+    assert_eq!(story.case.recovered_by, Some(RecoveredBy::Elsewhere));
+    assert_eq!(story.case.attempts[0].outcome, AttemptOutcome::Unknown);
+}
+
+#[test]
+fn the_end_of_time_does_not_end_the_worker() {
+    let mut event = failed(Category::InsufficientFunds, Advice::None);
+    event.native_retry = Some(NativeRetry::Planned);
+    event.next_native_attempt_at = Some(Timestamp::MAX);
+    let mut story = Story::of(event);
+    assert_eq!(story.case.state, State::Monitoring);
+    story.input(Input::Operator(OperatorAction::Retry));
+    story.clear();
+    let mut sent = Vec::new();
+    while let Some(Order::Charge(_)) = story.effects.first().map(|e| &e.order) {
+        sent.push(story.effects[0].not_before);
+        story.answer(Outcome::Charge(ChargeOutcome::Busy { retry_after_s: u32::MAX }));
+    }
+    let first = story.case.attempts[0].sent.unwrap().0;
+    let window = story.policy.gateways[0].capabilities.key_window();
+    assert!(sent.iter().all(|at| *at < first + window), "behind the key window: {sent:?}");
+    assert_eq!(story.case.state, State::AwaitingOutcome);
+}
+
+#[test]
+fn an_unknown_outcome_at_a_gateway_without_look_up_is_told_to_a_person() {
+    let mut policy = policy();
+    policy.gateways.iter_mut().for_each(|g| g.capabilities.look_up = false);
+    let mut story = Story::with(failed(Category::InsufficientFunds, Advice::None), policy);
+    story.clear().charged(unknown());
+    for _ in 0..10 {
+        story.effects.clear();
+        story.due();
+    }
+    assert_eq!(story.case.state, State::AwaitingOutcome);
+    assert_eq!(story.case.flags.len(), 1, "{:?}", story.case.flags);
+}
+
+#[test]
+fn what_is_known_of_a_token_stays_when_its_card_becomes_known() {
+    let gateway = "stripe".into();
+    let mut story = Story::of(failed(Category::InsufficientFunds, Advice::None));
+    let bare = PaymentMethodFacts { token: Some("pm_9".into()), ..Default::default() };
+    story.around.customer = Customer::new("cus_1");
+    let token = story.around.customer.learn_method(&gateway, &bare).unwrap();
+    let never = Some((story.now, "reported stolen".to_owned()));
+    story.around.card(&token).never = never.clone();
+    story.around.card(&token).note(CardAttempt {
+        at: story.now,
+        gateway: "stripe".into(),
+        amount: story.case.amount,
+        approved: false,
+        attempt: None,
+    });
+    let printed = PaymentMethodFacts { fingerprint: Some("fp".into()), ..card("pm_9", "0002") };
+    let known = story.around.customer.learn_method(&gateway, &printed).unwrap();
+    assert_ne!(token, known);
+    assert!(cards_around(&story.around.customer, None, &story.policy).contains(&token));
+    story.input(Input::CustomerChanged);
+    assert_eq!(story.around.card(&known).never, never);
+    let counted = story.around.card(&known).attempts.len();
+    story.input(Input::CustomerChanged);
+    assert_eq!((counted, story.around.card(&known).attempts.len()), (1, 1), "counted once");
+    // Another card is another card.
+    story.event(new_card());
+    let new = story.around.customer.method(&gateway, "pm_2").unwrap().card.clone();
+    assert_eq!(story.around.card(&new).never, None);
+}

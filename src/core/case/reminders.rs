@@ -1,0 +1,336 @@
+//! Reminders: the campaign's messages, one at a time, at a moment that the contact policy allows.
+//!
+//! What must stay true: no message is asked for before its moment, twice, or after the end but the
+//! thank-you; a step whose condition does not hold is skipped with its reason.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::step::Stepper;
+use super::{Message, MessageStatus, Next, Pending, State, Timer};
+use crate::core::contact;
+use crate::core::customer::Channel;
+use crate::core::decline::{self, Category};
+use crate::core::effect::{MessageOrder, Order, SendOutcome};
+use crate::core::ids::{EffectId, MessageId};
+use crate::core::ledger::{Decision, EntryKind};
+use crate::core::policy::{CampaignStep, Condition, MessageKind};
+
+/// Days after the window in which the customer may still answer the last notice.
+const GRACE: SignedDuration = SignedDuration::from_hours(48);
+/// How long a step waits for an address of the customer.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(24 * 7);
+/// How long sent messages are remembered for the contact policy.
+const MEMORY: SignedDuration = SignedDuration::from_hours(24 * 31);
+
+impl Stepper<'_> {
+    /// Only the customer can mend it: reminders run, and nothing is charged meanwhile.
+    pub(super) fn ask_customer(&mut self, why: &str) {
+        self.case.timers.remove(&Timer::NextAttempt);
+        let end = self.window_end().max(self.now);
+        self.set_timer(Timer::ClosingSweep, end + GRACE);
+        self.decide(
+            format!("Nothing is charged: {why}. The customer is asked."),
+            Decision {
+                what: "ask_customer".into(),
+                at: None,
+                via: None,
+                why: why.to_owned(),
+                considered: Vec::new(),
+            },
+        );
+        let next = Next { at: Some(end), what: "wait".into(), why: why.to_owned() };
+        self.enter(State::AwaitingCustomer, why, next);
+        self.plan_reminder();
+    }
+
+    /// The last moment at which the window is open.
+    pub(super) fn window_end(&self) -> Timestamp {
+        self.case.window_from + days(self.policy.window_days)
+    }
+
+    /// Sets the timer of the next step that is still to come.
+    pub(super) fn plan_reminder(&mut self) {
+        self.case.timers.remove(&Timer::Reminder);
+        let resting = self.case.state.is_ended() || self.case.state == State::Paused;
+        // While the first attempts are silent no moment is set: the next refusal sets it.
+        if resting || self.is_silent() {
+            return;
+        }
+        let Some(step) = self.policy.steps.get(self.case.steps_done as usize) else { return };
+        let due = (self.case.opened_at + days(step.after_days)).max(self.now);
+        let sent = self.around.customer.contacted_at.clone();
+        match contact::next_allowed(&self.policy.contact, &self.zone, &sent, due) {
+            Some((at, _)) => {
+                self.set_timer(Timer::Reminder, at);
+                if self.case.state == State::AwaitingCustomer {
+                    let why = self.case.reason.clone();
+                    self.case.next = Next { at: Some(at), what: "reminder".into(), why };
+                }
+            }
+            None => self.skip_step("the contact policy allows no moment for it"),
+        }
+    }
+
+    /// A step's moment has come: send it, hold it, or skip it.
+    pub(super) fn on_reminder_due(&mut self) {
+        let Some(step) = self.policy.steps.get(self.case.steps_done as usize).cloned() else {
+            return;
+        };
+        if self.case.open_attempt().is_some() || self.waits_for(Pending::Check) {
+            // While an outcome is unknown, or an attempt is about to be made, the customer is told
+            // nothing that may be wrong.
+            return self.set_timer(Timer::Reminder, self.now + SignedDuration::from_hours(6));
+        }
+        if let Some(why) = self.unsuited(&step) {
+            return self.skip_step(&why);
+        }
+        if self.is_silent() {
+            return;
+        }
+        if self.channel_for(&step).is_none() {
+            return self.wait_for_address();
+        }
+        let sent = self.around.customer.contacted_at.clone();
+        let allowed = contact::next_allowed(&self.policy.contact, &self.zone, &sent, self.now);
+        match allowed {
+            Some((at, Some(why))) if at > self.now => {
+                self.note(EntryKind::Message, format!("A message is held until {at}: {why}."));
+                self.set_timer(Timer::Reminder, at);
+            }
+            Some(_) => self.send_step(&step),
+            None => self.skip_step("the contact policy allows no moment for it"),
+        }
+    }
+
+    fn skip_step(&mut self, why: &str) {
+        let kind = self.policy.steps[self.case.steps_done as usize].kind.words();
+        self.note(EntryKind::Message, format!("No {kind} message: {why}."));
+        self.case.steps_done += 1;
+        self.plan_reminder();
+    }
+
+    fn unsuited(&self, step: &CampaignStep) -> Option<String> {
+        let customer = &self.around.customer;
+        let category = self.category();
+        let needs_customer = self.case.state == State::AwaitingCustomer;
+        if customer.reminders_stopped {
+            return Some("the customer wants none".into());
+        }
+        if !decline::policy(category).tell_customer && !needs_customer {
+            return Some("nothing that the customer should be troubled with".into());
+        }
+        match step.condition {
+            Condition::NeedsCustomer if !needs_customer => {
+                return Some("it is for cases that only the customer can mend".into());
+            }
+            Condition::WillRetry if needs_customer => {
+                return Some("it is for cases that are retried".into());
+            }
+            _ => {}
+        }
+        let late = self.case.opened_at + days(step.after_days) + PATIENCE < self.now;
+        let unreachable = late && self.channel_for(step).is_none();
+        unreachable.then(|| "no channel reaches the customer".into())
+    }
+
+    /// Nobody told us an address yet: the step waits for one, a day at a time.
+    fn wait_for_address(&mut self) {
+        let text = "A message waits: no channel reaches the customer yet.";
+        self.note(EntryKind::Message, text);
+        self.set_timer(Timer::Reminder, self.now + SignedDuration::from_hours(24));
+    }
+
+    fn category(&self) -> Category {
+        self.case.decline.as_ref().map_or(Category::Unknown, |d| d.category)
+    }
+
+    /// Soft declines: so many attempts come before the first message.
+    fn is_silent(&self) -> bool {
+        if self.case.state == State::AwaitingCustomer || !self.case.messages.is_empty() {
+            return false;
+        }
+        let ours = self.case.attempts.iter().filter(|a| a.decline.is_some()).count() as u32;
+        let native = self.case.native_attempts.saturating_sub(1);
+        ours + native < self.policy.silent_attempts
+    }
+
+    fn channel_for(&self, step: &CampaignStep) -> Option<Channel> {
+        let customer = &self.around.customer;
+        let wanted = customer.channels.as_ref().unwrap_or(&self.policy.channels);
+        let reaches = |channel: &Channel| {
+            self.policy.channels.contains(channel)
+                && wanted.contains(channel)
+                && match channel {
+                    Channel::Email => customer.contact.email.is_some(),
+                    Channel::Sms | Channel::Whatsapp => customer.contact.phone.is_some(),
+                }
+        };
+        step.channel.filter(reaches).or_else(|| wanted.iter().copied().find(reaches))
+    }
+
+    fn send_step(&mut self, step: &CampaignStep) {
+        let Some(channel) = self.channel_for(step) else { return };
+        let confirm = self
+            .case
+            .decline
+            .as_ref()
+            .is_some_and(|d| d.category == Category::AuthenticationRequired);
+        let kind = match step.kind {
+            MessageKind::CardUpdate if confirm => MessageKind::ConfirmBank,
+            // It says that the card is not tried again; while it is, that would be untrue.
+            MessageKind::CardUpdate if self.case.state != State::AwaitingCustomer => {
+                MessageKind::PaymentFailed
+            }
+            kind => kind,
+        };
+        self.case.steps_done += 1;
+        self.send(kind, channel, self.now);
+        self.plan_reminder();
+    }
+
+    fn send(&mut self, kind: MessageKind, channel: Channel, not_before: Timestamp) {
+        let id = MessageId::of(&self.case.id, self.case.messages.len() as u32 + 1);
+        let customer = &self.around.customer;
+        let method = self
+            .case
+            .card
+            .as_ref()
+            .and_then(|card| customer.methods.iter().find(|m| m.card == *card));
+        let order = MessageOrder {
+            id: id.clone(),
+            kind,
+            channel,
+            contact: customer.contact.clone(),
+            amount: self.case.amount,
+            description: self.case.description.clone(),
+            last4: method.and_then(|m| m.facts.last4.clone()),
+            category: self.category(),
+            retry_at: self
+                .case
+                .timers
+                .get(&Timer::NextAttempt)
+                .copied()
+                .or(self.case.native_next_at),
+            ends_at: (!self.case.state.is_ended()).then(|| self.window_end() + GRACE),
+            subscription_action: self.policy.subscription_action,
+        };
+        let effect = self.ask_at(Order::Send(order), not_before);
+        let horizon = not_before - MEMORY;
+        let contacted = &mut self.around.customer.contacted_at;
+        contacted.retain(|at| *at >= horizon);
+        contacted.push(not_before);
+        self.case.messages.push(Message {
+            id,
+            effect,
+            kind,
+            channel,
+            locale: None,
+            at: not_before,
+            status: MessageStatus::Queued,
+        });
+        let why = self.case.reason.clone();
+        self.decide(
+            format!("A {} message goes out by {}.", kind.words(), channel.as_str()),
+            Decision {
+                what: "message".into(),
+                at: Some(not_before),
+                via: Some(channel.as_str().into()),
+                why,
+                considered: Vec::new(),
+            },
+        );
+    }
+
+    /// After a recovery: one thank-you, if the customer had been written to.
+    pub(super) fn thank(&mut self) {
+        let written = |m: &&Message| {
+            matches!(m.status, MessageStatus::Sent | MessageStatus::Unknown)
+                && m.kind != MessageKind::Recovered
+        };
+        let Some(channel) = self.case.messages.iter().rev().find(written).map(|m| m.channel) else {
+            return;
+        };
+        let customer = &self.around.customer;
+        if customer.reminders_stopped || customer.excluded {
+            return;
+        }
+        let sent = customer.contacted_at.clone();
+        let allowed = contact::next_allowed(&self.policy.contact, &self.zone, &sent, self.now);
+        if let Some((at, _)) = allowed {
+            self.send(MessageKind::Recovered, channel, at);
+        }
+    }
+
+    /// What came of a message.
+    pub(super) fn on_sent(&mut self, effect: &EffectId, outcome: &SendOutcome) {
+        let Some(index) = self.message_of(effect) else { return };
+        let (status, text, locale) = match outcome {
+            SendOutcome::Sent { locale, .. } => {
+                (MessageStatus::Sent, "was accepted by the provider".to_owned(), Some(locale))
+            }
+            SendOutcome::Failed { .. } => {
+                (MessageStatus::Failed, "was not accepted".to_owned(), None)
+            }
+            SendOutcome::Dropped { why } => {
+                (MessageStatus::Dropped, format!("was dropped: {why}"), None)
+            }
+            SendOutcome::Unknown => {
+                let text = "may or may not have gone out; it is not sent again".to_owned();
+                (MessageStatus::Unknown, text, None)
+            }
+        };
+        let message = &mut self.case.messages[index];
+        let asked_at = std::mem::replace(&mut message.at, self.now);
+        let was = std::mem::replace(&mut message.status, status);
+        message.locale = locale.cloned();
+        let kind = message.kind.words();
+        self.note(EntryKind::Message, format!("The {kind} message {text}."));
+        if matches!(status, MessageStatus::Sent | MessageStatus::Unknown) {
+            // The contact policy counts when it went out, not when it was decided.
+            let contacted = &mut self.around.customer.contacted_at;
+            if let Some(own) = contacted.iter().rposition(|at| *at == asked_at) {
+                contacted[own] = self.now;
+            }
+        }
+        if status == MessageStatus::Dropped && was == MessageStatus::Queued {
+            self.send_later(index, asked_at);
+        }
+    }
+
+    /// A message that came too late for its hours goes out in the next ones, as long as it still
+    /// says something new.
+    fn send_later(&mut self, index: usize, asked_at: Timestamp) {
+        /// Later than this it would only confuse.
+        const STALE: SignedDuration = SignedDuration::from_hours(48);
+        let contacted = &mut self.around.customer.contacted_at;
+        if let Some(own) = contacted.iter().rposition(|at| *at == asked_at) {
+            contacted.remove(own);
+        }
+        let message = &self.case.messages[index];
+        let (kind, channel) = (message.kind, message.channel);
+        let wanted = match self.case.state {
+            State::Recovered => kind == MessageKind::Recovered,
+            _ => self.goes_on(),
+        };
+        let customer = &self.around.customer;
+        let stopped = customer.reminders_stopped || customer.excluded;
+        let last = index + 1 == self.case.messages.len();
+        if !wanted || stopped || !last || self.now.duration_since(asked_at) > STALE {
+            return;
+        }
+        let sent = customer.contacted_at.clone();
+        let allowed = contact::next_allowed(&self.policy.contact, &self.zone, &sent, self.now);
+        if let Some((at, _)) = allowed {
+            self.send(kind, channel, at);
+        }
+    }
+
+    /// Effects of messages come back in any order; the effect's id names the message.
+    fn message_of(&self, effect: &EffectId) -> Option<usize> {
+        self.case.messages.iter().position(|m| m.effect == *effect)
+    }
+}
+
+fn days(count: u32) -> SignedDuration {
+    SignedDuration::from_hours(24 * i64::from(count))
+}

@@ -1,0 +1,61 @@
+//! Inputs: all that can happen to a case.
+//!
+//! Why here: one closed list of what triggers a step. Whatever comes from outside (events, a
+//! person's action, a customer's click) is in the inbox first, so that it is applied exactly once.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::effect::Outcome;
+use super::event::Event;
+use super::ids::EffectId;
+
+/// What happened to the case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// The customer's record changed: reachability, exclusion or payment methods.
+    CustomerChanged,
+    /// A timer of the case is due.
+    Due,
+    /// A gateway told us something.
+    Event(Box<Event>),
+    /// A person did something on the dashboard, by the API or the command line.
+    Operator(OperatorAction),
+    /// An effect came back.
+    Outcome(EffectId, Box<Outcome>),
+    /// The customer did something on the hosted page.
+    Page(PageAction),
+}
+
+/// What a person of the merchant can do to a case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "action")]
+pub enum OperatorAction {
+    /// It was paid elsewhere: record it and end the case.
+    MarkPaid,
+    /// Do nothing until `until`, or until resumed.
+    Pause {
+        /// When to go on by itself.
+        until: Option<Timestamp>,
+    },
+    /// Go on.
+    Resume,
+    /// Try now, as far as the networks allow.
+    Retry,
+    /// End the case.
+    Stop {
+        /// Why, in the person's words.
+        reason: Option<String>,
+    },
+}
+
+/// What a customer can do on the hosted page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "action")]
+pub enum PageAction {
+    /// Went to the gateway's page to change the card.
+    CardUpdateOpened,
+    /// Asked for no more reminders.
+    StopReminders,
+}

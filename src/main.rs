@@ -1,0 +1,3 @@
+//! `recoup`: the commands come with `cli`.
+
+fn main() {}
