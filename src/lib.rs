@@ -24,3 +24,4 @@
 
 pub mod clock;
 pub mod core;
+pub mod store;

@@ -1,0 +1,397 @@
+//! The store: everything that must survive, behind one small trait of use cases.
+//!
+//! Why here: http and worker name no concrete store. One conformance suite
+//! (`tests/conformance`) runs over every implementation.
+//!
+//! What must stay true:
+//! - a method that writes returns only when the write is durable (design I3);
+//! - [`Store::commit`] is one transaction: case, timers, ledger, outbox, cards, customers, or none;
+//! - an input of the inbox is applied by the commit that names it, and by no other;
+//! - after any sync error the store refuses every write: fail-stop, the gateway sends again.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::core::card::Card;
+use crate::core::case::{Case, State};
+use crate::core::customer::Channel;
+use crate::core::customer::{Customer, PaymentMethod};
+use crate::core::effect::Effect;
+use crate::core::event::Contact;
+use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId, MessageId};
+use crate::core::input::{OperatorAction, PageAction};
+use crate::core::ledger::LedgerEntry;
+use crate::core::policy::{MessageKind, Policy};
+
+mod keys;
+pub mod memory;
+pub(crate) mod record;
+mod rows;
+pub mod sled;
+
+/// Why the store did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The input, or the outcome of the effect, was applied by an earlier commit, or was never
+    /// there. Nothing was written: load everything again and see what is still to do.
+    #[error("apply {what}: it is applied already, or was never there")]
+    Applied {
+        /// Which one.
+        what: String,
+    },
+    /// Somebody else changed the case meanwhile: load it again and repeat the step.
+    #[error("commit case {case}: it was changed meanwhile")]
+    Conflict {
+        /// Which case.
+        case: CaseId,
+    },
+    /// The bytes are not what was written.
+    #[error("read {what}: {why}")]
+    Damaged {
+        /// Which record.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Its disk is nearly full: nothing was written, and it goes on when there is room again.
+    #[error("write to the store: {0}")]
+    Full(String),
+    /// Another process has it.
+    #[error("open the store at {path}: another process holds it")]
+    Locked {
+        /// Where.
+        path: String,
+    },
+    /// It cannot be opened as it is; the text says what to do.
+    #[error("open the store at {path}: {why}")]
+    Unusable {
+        /// Where.
+        path: String,
+        /// What is wrong, and the cure.
+        why: String,
+    },
+    /// Full, read-only or failed: nothing was kept.
+    #[error("write to the store: {0}")]
+    Refused(String),
+}
+
+/// What comes from outside, before it is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InboxBody {
+    /// A customer's record is set by the merchant: reachability, channels, exclusion.
+    Customer {
+        /// The billing gateway's id of the customer.
+        customer: String,
+        /// Reachability; what is absent stays.
+        contact: Contact,
+        /// Channels that the customer may be contacted on.
+        channels: Option<Vec<Channel>>,
+        /// Never charged and never contacted.
+        excluded: Option<bool>,
+    },
+    /// A person's action on a case.
+    Operator {
+        /// Which case.
+        case: CaseId,
+        /// What to do.
+        action: OperatorAction,
+    },
+    /// A customer's action on the hosted page.
+    Page {
+        /// Which case.
+        case: CaseId,
+        /// What they did.
+        action: PageAction,
+    },
+    /// A customer's payment methods at the gateways, as the merchant knows them.
+    PaymentMethods {
+        /// The billing gateway's id of the customer.
+        customer: String,
+        /// The methods; those of the gateways named replace what was known there.
+        methods: Vec<PaymentMethod>,
+    },
+    /// An authentic webhook, with its raw bytes.
+    Webhook {
+        /// The raw body.
+        #[serde(with = "record::base64_bytes")]
+        body: Vec<u8>,
+        /// The headers that its parser needs (never the signature).
+        headers: Vec<(String, String)>,
+    },
+}
+
+/// One input from outside. Its key is (source, id).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxRecord {
+    /// The gateway's id; `api`, `page` or `cli` for people.
+    pub source: GatewayId,
+    /// The event id, or the idempotency key.
+    pub id: String,
+    /// When it arrived, by the service's clock.
+    pub received_at: Timestamp,
+    /// What it is.
+    pub body: InboxBody,
+}
+
+/// Whether an input was new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// Seen before: nothing was written.
+    Duplicate,
+    /// New, under this number.
+    New(u64),
+}
+
+/// An input that waits to be applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboxEntry {
+    /// Its number: inputs are applied in this order.
+    pub number: u64,
+    /// The input.
+    pub record: InboxRecord,
+    /// How often it was taken up in vain.
+    pub tries: u32,
+    /// Not to be taken up before.
+    pub not_before: Option<Timestamp>,
+}
+
+/// An effect in the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxEntry {
+    /// The effect.
+    pub effect: Effect,
+    /// How often it was tried in vain and may be tried again.
+    pub tries: u32,
+    /// The run of the process that claimed it; `None`: nobody has begun it.
+    pub claimed_by: Option<u64>,
+}
+
+/// A message exactly as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageRecord {
+    /// Its id.
+    pub id: MessageId,
+    /// Its case.
+    pub case: CaseId,
+    /// What it says.
+    pub kind: MessageKind,
+    /// How it went.
+    pub channel: Channel,
+    /// To whom. Never logged.
+    pub to: String,
+    /// When.
+    pub at: Timestamp,
+    /// In which language.
+    pub locale: String,
+    /// The subject, where the channel has one.
+    pub subject: String,
+    /// The text.
+    pub text: String,
+    /// The HTML, where the channel has it.
+    pub html: Option<String>,
+    /// The provider's own words.
+    pub answer: String,
+}
+
+/// A step's new case with its ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaseWrite {
+    /// The case; `revision` is the new one, and the store holds `revision - 1` (0: no such case).
+    pub case: Case,
+    /// Entries to append.
+    pub ledger: Vec<LedgerEntry>,
+}
+
+/// One transaction.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Commit {
+    /// Inputs of the inbox that are applied herewith.
+    pub applied: Vec<u64>,
+    /// Inputs to take up again later: (number, not before).
+    pub deferred: Vec<(u64, Timestamp)>,
+    /// Cases with their ledgers; a case stands here once at the most.
+    pub cases: Vec<CaseWrite>,
+    /// Invoices without a case that are known to be settled, by the case they would have.
+    pub closed: Vec<(CaseId, Timestamp)>,
+    /// Cards.
+    pub cards: Vec<Card>,
+    /// Customers.
+    pub customers: Vec<Customer>,
+    /// New effects. One whose id is in the outbox refuses the commit as a conflict of its case.
+    pub effects: Vec<Effect>,
+    /// Effects whose outcome is applied herewith. One that is not in the outbox refuses the commit.
+    pub done: Vec<EffectId>,
+    /// Effects that are taken back if no run has claimed them. One that is claimed, also by an
+    /// earlier run, stays: it may have been performed, and its outcome will tell. One that has gone
+    /// is passed over.
+    pub cancelled: Vec<EffectId>,
+    /// Effects to try again: (id, not before). Their claim is released, their tries are counted.
+    pub retried: Vec<(EffectId, Timestamp)>,
+    /// Messages as sent.
+    pub messages: Vec<MessageRecord>,
+}
+
+/// Which cases to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CaseFilter {
+    /// In this state.
+    pub state: Option<State>,
+    /// Of this customer.
+    pub customer: Option<String>,
+    /// Of this invoice.
+    pub invoice: Option<String>,
+    /// Of this billing gateway.
+    pub gateway: Option<GatewayId>,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub data: Vec<T>,
+    /// Whether there are more behind the last.
+    pub has_more: bool,
+}
+
+/// Everything that must survive.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Whether it can be written to; the reason when not. Cheap: for `/readyz`.
+    fn health(&self) -> Result<(), StoreError>;
+
+    /// Appends inputs durably, in order; those seen before are not written again. Concurrent calls
+    /// share one flush.
+    async fn append(&self, records: Vec<InboxRecord>) -> Result<Vec<Appended>, StoreError>;
+
+    /// Inputs not applied yet and ready at `now`, by number, at most `limit`. Where more are ready
+    /// than `limit`, those that were deferred are taken by their time.
+    async fn inbox(&self, now: Timestamp, limit: usize) -> Result<Vec<InboxEntry>, StoreError>;
+
+    /// One applied or waiting input as it arrived, by (source, id).
+    async fn input(&self, source: &GatewayId, id: &str) -> Result<Option<InboxRecord>, StoreError>;
+
+    /// One case.
+    async fn case(&self, id: &CaseId) -> Result<Option<Case>, StoreError>;
+
+    /// Whether the invoice of this case is known to be settled, though it never had a case: a
+    /// failure that is told late opens none.
+    async fn is_closed(&self, id: &CaseId) -> Result<bool, StoreError>;
+
+    /// The cases of a customer that have not ended.
+    async fn open_cases_of(&self, customer: &str) -> Result<Vec<CaseId>, StoreError>;
+
+    /// The cases of a subscription that have not ended: a gateway may tell its end and no customer.
+    async fn open_cases_of_subscription(
+        &self,
+        subscription: &str,
+    ) -> Result<Vec<CaseId>, StoreError>;
+
+    /// The case that a gateway's payment id belongs to (from [`Case::payments`]).
+    async fn case_of_payment(&self, payment: &str) -> Result<Option<CaseId>, StoreError>;
+
+    /// One customer.
+    async fn customer(&self, id: &str) -> Result<Option<Customer>, StoreError>;
+
+    /// Cards; those that nobody has noted are absent.
+    async fn cards(&self, keys: &[CardKey]) -> Result<BTreeMap<CardKey, Card>, StoreError>;
+
+    /// The policy of this version.
+    async fn policy(&self, version: &str) -> Result<Option<Policy>, StoreError>;
+
+    /// Keeps a policy under its version.
+    async fn put_policy(&self, policy: &Policy) -> Result<(), StoreError>;
+
+    /// Applies one step, or a batch of steps over different cases, as one transaction.
+    ///
+    /// [`StoreError::Conflict`]: a case has another revision, or a ledger number or effect id is
+    /// taken. [`StoreError::Applied`]: an input or outcome named here was applied before. In both
+    /// cases nothing was written, and the step is to be computed anew.
+    async fn commit(&self, commit: Commit) -> Result<(), StoreError>;
+
+    /// Cases with a timer due at `now`, earliest first, at most `limit`. Costs what is due, not
+    /// what is open.
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError>;
+
+    /// When the next timer of any case, unclaimed effect or deferred input is due: maybe a time
+    /// that has passed. Inputs that wait for their first step are not counted.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Claims effects that are ready at `now` for this run of the process, durably, before they are
+    /// performed; at most `limit`, in the order of their time. An effect that an earlier run had
+    /// claimed comes back once with that run in `claimed_by`: it may have been performed. What this
+    /// run has claimed does not come back unless [`Commit::retried`] releases it.
+    async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<OutboxEntry>, StoreError>;
+
+    /// How many effects wait or are under way, and how many inputs wait; for health and metrics.
+    async fn backlog(&self) -> Result<Backlog, StoreError>;
+
+    /// A page of cases, newest first, behind the case `after`.
+    async fn list_cases(
+        &self,
+        filter: &CaseFilter,
+        after: Option<&CaseId>,
+        limit: usize,
+    ) -> Result<Page<Case>, StoreError>;
+
+    /// How many cases are in each state.
+    async fn count_cases(&self) -> Result<BTreeMap<State, u64>, StoreError>;
+
+    /// The ledger of a case, oldest first.
+    async fn ledger(&self, case: &CaseId) -> Result<Vec<LedgerEntry>, StoreError>;
+
+    /// The messages of a case exactly as sent, oldest first.
+    async fn messages_of(&self, case: &CaseId) -> Result<Vec<MessageRecord>, StoreError>;
+
+    /// A page of all messages, newest first, behind `after`.
+    async fn list_messages(
+        &self,
+        after: Option<&MessageId>,
+        limit: usize,
+    ) -> Result<Page<MessageRecord>, StoreError>;
+
+    /// The key that signs card-update links: 32 random bytes, drawn when the store was made.
+    async fn link_key(&self) -> Result<[u8; 32], StoreError>;
+
+    /// The test clock that the store remembers.
+    async fn test_clock(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Remembers the test clock.
+    async fn put_test_clock(&self, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Everything, in the order of keys, as records of `recoup export`; at most `limit` behind
+    /// `after`, none at the end. With the link key and personal data: a secret.
+    async fn export(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ExportRecord>, StoreError>;
+
+    /// Takes over exported records. Refused unless the store is empty or holds the same records.
+    /// Further pages may follow; the first other write ends the import.
+    async fn import(&self, records: Vec<ExportRecord>) -> Result<(), StoreError>;
+
+    /// Makes everything durable and stops writing.
+    async fn close(&self) -> Result<(), StoreError>;
+}
+
+/// What waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Backlog {
+    /// Inputs not applied yet.
+    pub inbox: u64,
+    /// Effects not performed yet, or under way.
+    pub outbox: u64,
+}
+
+/// One record of an export: a line of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportRecord {
+    /// The key, printable.
+    pub key: String,
+    /// The value as JSON.
+    pub value: serde_json::Value,
+}

@@ -1,0 +1,254 @@
+//! Writes: what each one checks and which rows it changes.
+//!
+//! Why here: the rules of [`Store`](crate::store::Store) that both embedded stores keep, as plain
+//! functions over an overlay. They run one after the other, so each sees all earlier ones: that is
+//! what makes "seen before" and "changed meanwhile" exact.
+//!
+//! What must stay true: a function that returns an error may leave its overlay half done; its
+//! caller throws the overlay away.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::overlay::Overlay;
+use super::value::{EffectRow, Value, Waiting};
+use super::{Rows as _, Scan, get, portable};
+use crate::core::case::Case;
+use crate::core::effect::Effect;
+use crate::core::ids::{CaseId, EffectId};
+use crate::core::ledger::LedgerEntry;
+use crate::core::policy::Policy;
+use crate::store::{
+    Appended, CaseWrite, Commit, ExportRecord, InboxBody, InboxRecord, OutboxEntry, StoreError,
+    keys,
+};
+
+/// One write.
+#[derive(Debug)]
+pub(crate) enum Write {
+    Append(Vec<InboxRecord>),
+    Claim { now: Timestamp, limit: usize },
+    Commit(Box<Commit>),
+    Import(Vec<ExportRecord>),
+    Policy(Box<Policy>),
+    TestClock(Timestamp),
+}
+
+impl Write {
+    /// Roughly how many bytes it will write: what bounds a group.
+    pub(crate) fn weight(&self) -> usize {
+        const SMALL: usize = 4 * 1024;
+        match self {
+            Self::Append(records) => records.iter().map(|r| SMALL + raw_len(&r.body)).sum(),
+            Self::Commit(commit) => SMALL * (1 + commit.cases.len() + commit.messages.len()),
+            Self::Import(records) => SMALL * records.len(),
+            Self::Claim { .. } | Self::Policy(_) | Self::TestClock(_) => SMALL,
+        }
+    }
+}
+
+fn raw_len(body: &InboxBody) -> usize {
+    if let InboxBody::Webhook { body, .. } = body { body.len() * 4 / 3 } else { 0 }
+}
+
+/// What came of a write.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// Of [`Write::Append`].
+    pub(crate) appended: Vec<Appended>,
+    /// Of [`Write::Claim`].
+    pub(crate) claimed: Vec<OutboxEntry>,
+}
+
+/// What the writes of one run of the process share.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The number of this run.
+    pub(crate) run: u64,
+    /// An import has begun, and nothing else was written since.
+    pub(crate) importing: bool,
+}
+
+impl Session {
+    /// A run that has not written yet.
+    pub(crate) fn new(run: u64) -> Self {
+        Self { run, importing: false }
+    }
+}
+
+/// Does one write on an overlay.
+pub(crate) fn apply(
+    over: &mut Overlay<'_>,
+    session: &mut Session,
+    write: Write,
+) -> Result<Done, StoreError> {
+    if let Write::Import(records) = write {
+        portable::import(over, session, records)?;
+        return Ok(Done::default());
+    }
+    let done = match write {
+        Write::Append(records) => Done { appended: append(over, records)?, ..Done::default() },
+        Write::Claim { now, limit } => {
+            Done { claimed: claim(over, session.run, now, limit)?, ..Done::default() }
+        }
+        Write::Commit(whole) => commit(over, *whole).map(|()| Done::default())?,
+        Write::Import(_) => Done::default(),
+        Write::Policy(policy) => {
+            over.put(keys::policy(&policy.version()), *policy)?;
+            Done::default()
+        }
+        Write::TestClock(now) => {
+            over.put_value(keys::TEST_CLOCK.to_owned(), Value::Time(now))?;
+            Done::default()
+        }
+    };
+    session.importing &= over.is_unchanged();
+    Ok(done)
+}
+
+fn append(over: &mut Overlay<'_>, records: Vec<InboxRecord>) -> Result<Vec<Appended>, StoreError> {
+    let mut appended = Vec::with_capacity(records.len());
+    for record in records {
+        if over.get(&keys::seen(&record.source, &record.id))?.is_some() {
+            appended.push(Appended::Duplicate);
+            continue;
+        }
+        let number = over.next_number(keys::NEXT_INPUT)?;
+        over.put(keys::input(number), record)?;
+        over.put(keys::waiting(number), Waiting { tries: 0, not_before: None })?;
+        appended.push(Appended::New(number));
+    }
+    Ok(appended)
+}
+
+fn commit(over: &mut Overlay<'_>, commit: Commit) -> Result<(), StoreError> {
+    for number in commit.applied {
+        waiting(over, number)?;
+        over.remove(keys::waiting(number))?;
+    }
+    for (number, not_before) in commit.deferred {
+        let tries = waiting(over, number)?.tries.saturating_add(1);
+        over.put(keys::waiting(number), Waiting { tries, not_before: Some(not_before) })?;
+    }
+    for write in commit.cases {
+        put_case(over, write)?;
+    }
+    for (invoice, at) in commit.closed {
+        over.put_value(keys::closed(&invoice), Value::Time(at))?;
+    }
+    for card in commit.cards {
+        over.put(keys::card(&card.key), card)?;
+    }
+    for customer in commit.customers {
+        over.put(keys::customer(&customer.id), customer)?;
+    }
+    settle_effects(over, commit.done, commit.retried, commit.cancelled)?;
+    for effect in commit.effects {
+        put_effect(over, effect)?;
+    }
+    for message in commit.messages {
+        over.put(keys::message(&message.id), message)?;
+    }
+    Ok(())
+}
+
+fn waiting(over: &Overlay<'_>, number: u64) -> Result<Arc<Waiting>, StoreError> {
+    get(over, &keys::waiting(number))?.ok_or_else(|| applied(format!("input {number}")))
+}
+
+fn applied(what: String) -> StoreError {
+    StoreError::Applied { what }
+}
+
+fn put_case(over: &mut Overlay<'_>, write: CaseWrite) -> Result<(), StoreError> {
+    let CaseWrite { case, ledger } = write;
+    let key = keys::case(&case.id);
+    let held = get::<Case>(over, &key)?.map_or(0, |held| held.revision);
+    if case.revision != held + 1 {
+        return Err(StoreError::Conflict { case: case.id });
+    }
+    for entry in ledger {
+        put_entry(over, &case.id, entry)?;
+    }
+    over.put(key, case)
+}
+
+/// The ledger is append-only: an entry under a number that is taken is a step made twice.
+fn put_entry(over: &mut Overlay<'_>, case: &CaseId, entry: LedgerEntry) -> Result<(), StoreError> {
+    let key = keys::ledger(case, entry.sequence);
+    if over.get(&key)?.is_some() {
+        return Err(StoreError::Conflict { case: case.clone() });
+    }
+    over.put(key, entry)
+}
+
+fn put_effect(over: &mut Overlay<'_>, effect: Effect) -> Result<(), StoreError> {
+    let key = keys::effect(&effect.id);
+    if over.get(&key)?.is_some() {
+        return Err(StoreError::Conflict { case: effect.case });
+    }
+    let order = over.next_number(keys::NEXT_EFFECT)?;
+    let ready_at = effect.not_before;
+    over.put(key, EffectRow { effect, tries: 0, claimed_by: None, ready_at, order })
+}
+
+fn settle_effects(
+    over: &mut Overlay<'_>,
+    done: Vec<EffectId>,
+    retried: Vec<(EffectId, Timestamp)>,
+    cancelled: Vec<EffectId>,
+) -> Result<(), StoreError> {
+    for id in done {
+        effect(over, &id)?.ok_or_else(|| applied(format!("the outcome of effect {id}")))?;
+        over.remove(keys::effect(&id))?;
+    }
+    for (id, ready_at) in retried {
+        let row = effect(over, &id)?;
+        let row = row.ok_or_else(|| applied(format!("the outcome of effect {id}")))?;
+        let tries = row.tries.saturating_add(1);
+        let row = EffectRow { tries, claimed_by: None, ready_at, ..EffectRow::clone(&row) };
+        over.put(keys::effect(&id), row)?;
+    }
+    for id in cancelled {
+        if effect(over, &id)?.is_some_and(|row| row.claimed_by.is_none()) {
+            over.remove(keys::effect(&id))?;
+        }
+    }
+    Ok(())
+}
+
+fn effect(over: &Overlay<'_>, id: &EffectId) -> Result<Option<Arc<EffectRow>>, StoreError> {
+    get(over, &keys::effect(id))
+}
+
+/// What other runs had begun, and what is ready and nobody has begun, by time.
+fn claim(
+    over: &mut Overlay<'_>,
+    run: u64,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<OutboxEntry>, StoreError> {
+    let ready_until = format!("{}{}", keys::OUTBOX, keys::after_time(now));
+    let mut rows = Vec::new();
+    for scan in [
+        Scan::first(keys::CLAIMED, keys::claimed_by(run), limit),
+        Scan::first(keys::claimed_by(run + 1), keys::end_of(keys::CLAIMED), limit),
+        Scan::first(keys::OUTBOX, ready_until, limit),
+    ] {
+        for (key, _) in over.scan(&scan)? {
+            let id = EffectId::from(keys::last_part(&key));
+            rows.extend(effect(over, &id)?);
+        }
+    }
+    rows.sort_by_key(|row| (row.ready_at, row.order));
+    rows.truncate(limit);
+    let mut claimed = Vec::with_capacity(rows.len());
+    for row in rows {
+        let EffectRow { effect, tries, claimed_by, .. } = EffectRow::clone(&row);
+        let key = keys::effect(&effect.id);
+        claimed.push(OutboxEntry { effect, tries, claimed_by });
+        over.put(key, EffectRow { claimed_by: Some(run), ..EffectRow::clone(&row) })?;
+    }
+    Ok(claimed)
+}
