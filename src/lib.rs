@@ -24,4 +24,5 @@
 
 pub mod clock;
 pub mod core;
+pub mod gateway;
 pub mod store;

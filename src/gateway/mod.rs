@@ -1,0 +1,240 @@
+//! Gateways: the trait that every payment gateway is behind, and the values it speaks in.
+//!
+//! Why here: worker and http name no gateway. Each gateway is a folder of the same shape:
+//! `webhook.rs` (pure: verify, parse), `client.rs` (IO), `declines.csv` (its codes).
+//!
+//! What must stay true: an answer that cannot be read is [`ChargeOutcome::Unknown`], never a
+//! decline; a webhook that is not authentic is refused with the exact reason; no error text holds
+//! a secret.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::Serialize;
+
+use crate::core::decline::{Decline, RawDecline};
+use crate::core::effect::{
+    AdoptOrder, AttemptRef, ChargeOrder, ChargeOutcome, CloseOrder, InvoiceView, LookUpAnswer,
+    MarkPaidOrder, MarkPaidOutcome, RefundOrder,
+};
+use crate::core::event::Event;
+use crate::core::ids::GatewayId;
+use crate::core::policy::Capabilities;
+
+pub mod facts;
+pub mod http;
+mod offline;
+mod signature;
+pub mod stripe;
+pub mod wire;
+
+pub use offline::{KINDS, WebhookOf, webhook_of};
+pub use signature::TOLERANCE_S;
+
+/// A webhook as it arrived: the raw bytes, the headers, the time.
+#[derive(Debug, Clone, Copy)]
+pub struct WebhookRequest<'a> {
+    /// The raw body, untouched.
+    pub body: &'a [u8],
+    /// Headers in their order of arrival; names in any case.
+    pub headers: &'a [(String, String)],
+    /// The full URL with its query, where the scheme signs it.
+    pub url: Option<&'a str>,
+    /// The real time: senders sign in real time, even under a test clock.
+    pub now: Timestamp,
+}
+
+impl<'a> WebhookRequest<'a> {
+    /// The first header of this name, in any case; an empty one is absent.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.trim().is_empty())
+    }
+}
+
+/// Which check a webhook failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectionCode {
+    /// The body cannot be read.
+    MalformedBody,
+    /// The signature header cannot be read.
+    MalformedHeader,
+    /// The signature is absent or empty.
+    MissingHeader,
+    /// Readable, and no signature matches.
+    NoSignatureMatch,
+    /// Signed too far in the future.
+    TimestampInFuture,
+    /// Signed too long ago.
+    TimestampTooOld,
+}
+
+impl RejectionCode {
+    /// The code as in the interface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MalformedBody => "malformed_body",
+            Self::MalformedHeader => "malformed_header",
+            Self::MissingHeader => "missing_header",
+            Self::NoSignatureMatch => "no_signature_match",
+            Self::TimestampInFuture => "timestamp_in_future",
+            Self::TimestampTooOld => "timestamp_too_old",
+        }
+    }
+}
+
+/// A webhook that is refused: which check failed, and what usually causes it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("verify the webhook: {} ({hint})", code.as_str())]
+pub struct Rejection {
+    /// Which check.
+    pub code: RejectionCode,
+    /// The item of a batch that failed, from 0.
+    pub item: Option<usize>,
+    /// What to look at, in plain words; never a secret.
+    pub hint: String,
+}
+
+impl Rejection {
+    /// A refusal of the whole request.
+    pub fn new(code: RejectionCode, hint: impl Into<String>) -> Self {
+        Self { code, item: None, hint: hint.into() }
+    }
+}
+
+/// A body that is no event of this gateway.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("read the webhook body: {0}")]
+pub struct MalformedBody(pub String);
+
+/// A call that did not answer the question. Says whether asking again can help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The object does not exist, the key has no right to it, or the gateway cannot do this.
+    #[error("{what}: {why}")]
+    Permanent {
+        /// Which call.
+        what: &'static str,
+        /// Why, without secrets.
+        why: String,
+    },
+    /// Not reached, too busy, or unreadable: ask again later.
+    #[error("{what}: {why}")]
+    Transient {
+        /// Which call.
+        what: &'static str,
+        /// Why, without secrets.
+        why: String,
+    },
+}
+
+impl CallError {
+    /// Whether asking again can help.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Transient { .. })
+    }
+}
+
+/// What the customer is to do on the gateway's page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostedPurpose {
+    /// Confirm the open payment with the bank.
+    Authenticate,
+    /// Give a new card.
+    UpdateCard,
+}
+
+/// What a fresh hosted session is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostedRequest {
+    /// What the customer is to do.
+    pub purpose: HostedPurpose,
+    /// The billing gateway's id of the customer.
+    pub customer: String,
+    /// The open invoice.
+    pub invoice: String,
+    /// Where the customer comes back to.
+    pub return_url: String,
+    /// Several clicks within half an hour give one session.
+    pub idempotency_key: String,
+}
+
+/// A page of the gateway's own that the customer is sent to. Short-lived: made at the click.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HostedSession {
+    /// Where to send the customer. A secret: never logged.
+    pub url: String,
+}
+
+/// One payment gateway.
+///
+/// `verify`, `parse` and `classify` are pure; the rest does one call each and bounds its own time.
+#[async_trait]
+pub trait Gateway: Send + Sync {
+    /// Its id in the merchant file.
+    fn id(&self) -> &GatewayId;
+
+    /// Its kind in the merchant file, e.g. `stripe`.
+    fn kind(&self) -> &'static str;
+
+    /// What it can do.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Whether a webhook is authentic, by any of the configured secrets.
+    fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection>;
+
+    /// The events of an authentic body. Unknown types are `Other`, not errors.
+    fn parse(&self, request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody>;
+
+    /// Category and advice of a refusal.
+    fn classify(&self, raw: &RawDecline) -> Decline;
+
+    /// Completes an event that says `needs_fetch`. What cannot be found stays unknown.
+    async fn complete(&self, event: Event) -> Result<Event, CallError>;
+
+    /// The invoice as it is now.
+    async fn invoice(&self, invoice: &str) -> Result<InvoiceView, CallError>;
+
+    /// Charges without the customer present, once for each idempotency key.
+    async fn charge(&self, order: &ChargeOrder) -> ChargeOutcome;
+
+    /// Finds out what became of an attempt. Never charges.
+    async fn look_up(&self, attempt: &AttemptRef) -> LookUpAnswer;
+
+    /// Gives a charge back, once for each idempotency key.
+    async fn refund(&self, order: &RefundOrder, key: &str) -> Result<(), CallError>;
+
+    /// A fresh hosted session.
+    async fn hosted_session(&self, request: &HostedRequest) -> Result<HostedSession, CallError>;
+
+    /// Makes a method the one that the failed charge's field points to: the subscription's own
+    /// where it has one, else the customer's.
+    async fn adopt_method(&self, order: &AdoptOrder, key: &str) -> Result<(), CallError>;
+
+    /// Records that an invoice was paid elsewhere.
+    async fn mark_paid(
+        &self,
+        order: &MarkPaidOrder,
+        key: &str,
+    ) -> Result<MarkPaidOutcome, CallError>;
+
+    /// Ends subscription and invoice as the merchant decided.
+    async fn close(&self, order: &CloseOrder, key: &str) -> Result<(), CallError>;
+}
+
+/// What every client is made from.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// The gateway's id.
+    pub id: GatewayId,
+    /// Its API's address without a path; `None`: the gateway's own.
+    pub api_base: Option<String>,
+    /// The key of its API.
+    pub api_key: SecretString,
+    /// The webhook secrets; several while one is rotated.
+    pub webhook_secrets: Vec<SecretString>,
+}
