@@ -22,7 +22,9 @@
 //!                         └──── the outcome is the next input ────▶ worker
 //! ```
 
+pub mod channel;
 pub mod clock;
 pub mod core;
 pub mod gateway;
+pub mod message;
 pub mod store;
