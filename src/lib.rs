@@ -24,7 +24,9 @@
 
 pub mod channel;
 pub mod clock;
+pub mod config;
 pub mod core;
 pub mod gateway;
 pub mod message;
 pub mod store;
+pub mod telemetry;

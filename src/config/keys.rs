@@ -1,0 +1,232 @@
+//! Every key of the merchant file, as data.
+//!
+//! Why here: one list drives the check of a file, the nearest-key hints and the reference in
+//! `docs/CONFIGURATION.md`; adding a key is one line here and one field in `schema.rs`.
+//!
+//! What must stay true: what a version cannot do yet is known here and refused or warned about,
+//! never accepted in silence.
+
+use super::text;
+
+/// What a key takes.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// True or false.
+    Bool,
+    /// One of a few words; `later` are known words that this version cannot do.
+    Choice { known: &'static [&'static str], later: &'static [&'static str] },
+    /// `[from, to]` hours of a day.
+    Hours,
+    /// A whole number within these bounds.
+    Integer(i64, i64),
+    /// A list.
+    List(&'static Self),
+    /// A table with keys that the merchant names.
+    Named(&'static [Key]),
+    /// `smart`, `even` or `{ days = [...] }`.
+    Schedule,
+    /// A secret.
+    Secret,
+    /// A number from 0 to 1.
+    Share,
+    /// A table with these keys.
+    Table(&'static [Key]),
+    /// Text that passes this check.
+    Text(fn(&str) -> Result<(), String>),
+}
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// Whether it must be there (where its table is).
+    pub(super) need: Need,
+}
+
+/// Whether a key must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Optional,
+    Required,
+}
+
+const fn key(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, need: Need::Optional }
+}
+
+const fn required(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, need: Need::Required }
+}
+
+const fn words(known: &'static [&'static str]) -> Kind {
+    Kind::Choice { known, later: &[] }
+}
+
+const CHANNEL: Kind = words(&["email", "whatsapp", "sms"]);
+const HTTP_URL: Kind = Kind::Text(text::http_url);
+const ANY: Kind = Kind::Text(text::any);
+
+/// The contact policies that are shipped and those that will be.
+pub(super) const PRESETS_LATER: &[&str] = &["co-ley-2300", "us-tcpa", "br", "eu"];
+
+/// The top of the file.
+pub(super) const ROOT: &[Key] = &[
+    key("mode", Kind::Choice { known: &["live"], later: &["shadow", "remind_only"] }),
+    required("merchant", Kind::Table(MERCHANT)),
+    key("server", Kind::Table(SERVER)),
+    key("store", Kind::Table(STORE)),
+    required("gateways", Kind::List(&Kind::Table(GATEWAY))),
+    key("retries", Kind::Table(RETRIES)),
+    key("reminders", Kind::Table(REMINDERS)),
+    key("contact_policies", Kind::Named(CONTACT_POLICY)),
+    key("final_action", Kind::Table(FINAL_ACTION)),
+    key("email", Kind::Table(EMAIL)),
+    key("sms", Kind::Table(SMS)),
+    key("whatsapp", Kind::Table(WHATSAPP)),
+    key("webhooks", Kind::List(&Kind::Table(WEBHOOK))),
+];
+
+const MERCHANT: &[Key] = &[
+    required("name", Kind::Text(text::not_empty)),
+    required("public_url", HTTP_URL),
+    key("support_email", Kind::Text(text::address)),
+    key("support_phone", Kind::Text(text::phone)),
+    key("postal_address", ANY),
+    key("locale", Kind::Text(text::locale)),
+    key("time_zone", Kind::Text(text::time_zone)),
+    key("brand_color", Kind::Text(text::color)),
+    key("logo_url", HTTP_URL),
+];
+
+const SERVER: &[Key] = &[key("listen", Kind::Text(text::listen)), key("admin_token", Kind::Secret)];
+
+const STORE: &[Key] = &[key("url", Kind::Text(text::store))];
+
+const GATEWAY: &[Key] = &[
+    required("id", Kind::Text(text::gateway_id)),
+    required(
+        "kind",
+        Kind::Choice {
+            known: &["stripe", "http"],
+            later: &["adyen", "braintree", "mercadopago", "wompi", "checkout"],
+        },
+    ),
+    required("api_key", Kind::Secret),
+    key("webhook_secrets", Kind::List(&Kind::Secret)),
+    key("api_base", HTTP_URL),
+    key("native_retries", words(&["observe", "off"])),
+    key("merchant_account", ANY),
+    key("merchant_id", ANY),
+    key("public_key", Kind::Secret),
+    key("private_key", Kind::Secret),
+    key("processing_channel", ANY),
+];
+
+const RETRIES: &[Key] = &[
+    key("schedule", Kind::Schedule),
+    key("window_days", Kind::Integer(1, 90)),
+    key("max_attempts", Kind::Integer(1, 15)),
+    key("holdout", Kind::Share),
+];
+
+/// The keys of `schedule = { … }`.
+pub(super) const SCHEDULE: &[Key] = &[required("days", Kind::List(&Kind::Integer(0, 90)))];
+
+const REMINDERS: &[Key] = &[
+    key("silent_attempts", Kind::Integer(0, 15)),
+    key("channels", Kind::List(&CHANNEL)),
+    key("contact_policy", Kind::Text(text::not_empty)),
+    key("pre_dunning", Kind::Bool),
+    key("steps", Kind::List(&Kind::Table(STEP))),
+];
+
+const STEP: &[Key] = &[
+    required("after_days", Kind::Integer(0, 90)),
+    required(
+        "kind",
+        // `recovered` goes out by itself, at the end.
+        words(&["payment_failed", "card_update", "confirm_bank", "last_notice"]),
+    ),
+    key("channel", CHANNEL),
+    key("when", words(&["any", "needs_customer", "will_retry"])),
+];
+
+const CONTACT_POLICY: &[Key] = &[
+    required("hours", Kind::Table(WEEKDAYS)),
+    key("per_day", Kind::Integer(1, 24)),
+    key("gap_hours", Kind::Integer(0, 24 * 31)),
+];
+
+const WEEKDAYS: &[Key] = &[
+    key("monday", Kind::Hours),
+    key("tuesday", Kind::Hours),
+    key("wednesday", Kind::Hours),
+    key("thursday", Kind::Hours),
+    key("friday", Kind::Hours),
+    key("saturday", Kind::Hours),
+    key("sunday", Kind::Hours),
+];
+
+const FINAL_ACTION: &[Key] = &[
+    key("subscription", words(&["keep", "pause", "cancel"])),
+    key("invoice", words(&["keep", "uncollectible", "void"])),
+];
+
+const EMAIL: &[Key] =
+    &[required("smtp_url", Kind::Secret), required("from", Kind::Text(text::mailbox))];
+
+const SMS: &[Key] = &[
+    key("provider", words(&["twilio"])),
+    key("account_sid", ANY),
+    key("auth_token", Kind::Secret),
+    key("from", ANY),
+    key("api_base", HTTP_URL),
+];
+
+const WHATSAPP: &[Key] = &[
+    key("provider", words(&["cloud-api"])),
+    key("phone_number_id", ANY),
+    key("access_token", Kind::Secret),
+    key("app_secret", Kind::Secret),
+    key("api_base", HTTP_URL),
+];
+
+const WEBHOOK: &[Key] = &[
+    required("url", HTTP_URL),
+    required("secret", Kind::Secret),
+    key(
+        "events",
+        Kind::List(&words(&[
+            "case.opened",
+            "attempt.scheduled",
+            "attempt.failed",
+            "message.sent",
+            "message.failed",
+            "link.opened",
+            "card.updated",
+            "case.recovered",
+            "case.exhausted",
+            "case.stopped",
+        ])),
+    ),
+];
+
+/// Every key with its dotted path; list items are `[]`, the merchant's own names are `NAME`.
+pub fn all_paths() -> Vec<String> {
+    let mut paths = Vec::new();
+    collect(ROOT, "", &mut paths);
+    paths
+}
+
+fn collect(keys: &[Key], prefix: &str, paths: &mut Vec<String>) {
+    for key in keys {
+        let path = format!("{prefix}{}", key.name);
+        match &key.kind {
+            Kind::Table(inner) => collect(inner, &format!("{path}."), paths),
+            Kind::List(Kind::Table(inner)) => collect(inner, &format!("{path}[]."), paths),
+            Kind::Named(inner) => collect(inner, &format!("{path}.NAME."), paths),
+            _ => paths.push(path),
+        }
+    }
+}

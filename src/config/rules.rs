@@ -1,0 +1,293 @@
+//! What needs more than one key: contradictions, and what this version cannot do yet.
+//!
+//! Why here: each rule is one small function over the typed values; the tree says where.
+//!
+//! What must stay true: nothing that the merchant asked for is left out in silence.
+
+use super::error::nearest;
+use super::keys::PRESETS_LATER;
+use super::report::{Report, Trouble};
+use super::schema::{Config, GatewayKind, StoreUrl};
+use super::text::is_plain_remote;
+use super::tree::{At, Node};
+use crate::core::customer::Channel;
+use crate::core::policy::Schedule;
+
+/// The shipped contact policy.
+pub(super) const DEFAULT_POLICY: &str = "default";
+
+/// The languages that messages are written in.
+const LANGUAGES: [&str; 5] = ["en", "es", "pt", "fr", "it"];
+
+/// Shorter admin tokens can be guessed.
+const MIN_ADMIN_TOKEN: usize = 16;
+
+/// A rule reads the values and tells what is wrong.
+type Rule = fn(&Config, &Node, &mut Report<'_>);
+
+const RULES: [Rule; 12] = [
+    gateways_exist,
+    ids_differ,
+    http_has_base,
+    billing_has_webhooks,
+    keys_are_of_the_right_kind,
+    channels_work,
+    steps_can_go_out,
+    contact_policy_exists,
+    schedule_fits,
+    support_is_named,
+    surface_is_safe,
+    not_built_yet,
+];
+
+/// Applies every rule.
+pub(super) fn apply(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    for rule in RULES {
+        rule(config, tree, report);
+    }
+}
+
+fn error(tree: &Node, path: &str, message: impl Into<String>) -> Trouble {
+    Trouble::error(path, tree.place(path), message)
+}
+
+fn warning(tree: &Node, path: &str, message: impl Into<String>) -> Trouble {
+    Trouble::warning(path, tree.place(path), message)
+}
+
+fn gateways_exist(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    if config.gateways.is_empty() {
+        let trouble = error(tree, "gateways", "there is no gateway");
+        report
+            .add(trouble.cure("add at least one `[[gateways]]`; the first is the billing gateway"));
+    }
+}
+
+fn ids_differ(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    for (index, gateway) in config.gateways.iter().enumerate() {
+        if config.gateways[..index].iter().any(|other| other.id == gateway.id) {
+            let message = format!("a second gateway has the id `{}`", gateway.id);
+            let trouble = error(tree, &format!("gateways.{index}.id"), message);
+            report.add(trouble.cure("give each gateway an id of its own"));
+        }
+    }
+}
+
+fn http_has_base(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    for (index, gateway) in config.gateways.iter().enumerate() {
+        if gateway.kind == GatewayKind::Http && gateway.api_base.is_none() {
+            let message = format!("the http gateway `{}` has no `api_base`", gateway.id);
+            let trouble = error(tree, &format!("gateways.{index}.api_base"), message);
+            report.add(trouble.cure("add `api_base = \"https://…\"`: where its API is"));
+        }
+    }
+}
+
+fn billing_has_webhooks(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    for (index, gateway) in config.gateways.iter().enumerate() {
+        if !gateway.webhook_secrets.is_empty() {
+            continue;
+        }
+        let path = format!("gateways.{index}.webhook_secrets");
+        let cure = "add `webhook_secrets = [{ env = \"NAME\" }]`";
+        report.add(if index == 0 {
+            let message = "the billing gateway has no webhook secret: no failure would be heard of";
+            error(tree, &path, message).cure(cure)
+        } else {
+            let message =
+                format!("`{}` has no webhook secret: its webhooks are refused", gateway.id);
+            warning(tree, &path, message).cure(cure)
+        });
+    }
+}
+
+fn keys_are_of_the_right_kind(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    for (index, gateway) in config.gateways.iter().enumerate() {
+        if gateway.kind != GatewayKind::Stripe {
+            continue;
+        }
+        let key = gateway.api_key.expose();
+        let wrong = [("pk_", "a publishable key"), ("whsec_", "a webhook secret")];
+        if let Some((_, what)) = wrong.iter().find(|(prefix, _)| key.starts_with(prefix)) {
+            let path = format!("gateways.{index}.api_key");
+            let trouble = error(tree, &path, format!("`{path}` is {what}")).masked();
+            report.add(trouble.cure("it must be a secret or restricted key: sk_… or rk_…"));
+        }
+        for (position, secret) in gateway.webhook_secrets.iter().enumerate() {
+            let api_key = ["sk_", "rk_", "pk_"].iter().any(|p| secret.expose().starts_with(p));
+            if api_key {
+                let path = format!("gateways.{index}.webhook_secrets.{position}");
+                let trouble = error(tree, &path, format!("`{path}` is an API key")).masked();
+                report.add(trouble.cure("it must be the endpoint's signing secret: whsec_…"));
+            }
+        }
+    }
+}
+
+fn channels_work(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    for (index, channel) in config.reminders.channels.iter().enumerate() {
+        let path = format!("reminders.channels.{index}");
+        let at = tree.place(&path);
+        match channel {
+            Channel::Email if config.email.is_some() => {}
+            Channel::Email if at == At::Defaults => {
+                let message = "there is no `[email]`: no message can reach a customer";
+                let trouble = Trouble::warning("email", tree.place("email"), message);
+                report.add(trouble.cure("add `[email]` with `smtp_url` and `from`"));
+            }
+            Channel::Email => {
+                let message = "the channel `email` needs a section `[email]`";
+                let trouble = error(tree, &path, message);
+                report.add(trouble.cure("add `[email]` with `smtp_url` and `from`"));
+            }
+            Channel::Sms | Channel::Whatsapp => {
+                let message = format!(
+                    "the channel `{}` is not in this version: it is passed over",
+                    channel.as_str()
+                );
+                report.add(warning(tree, &path, message));
+            }
+        }
+    }
+}
+
+fn steps_can_go_out(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    let window = config.retries.window_days;
+    for (index, step) in config.reminders.steps.iter().enumerate() {
+        if let Some(channel) = step.channel
+            && !config.reminders.channels.contains(&channel)
+        {
+            let path = format!("reminders.steps.{index}.channel");
+            let message = format!("`{}` is not in `reminders.channels`", channel.as_str());
+            report.add(error(tree, &path, message).cure("add it there, or take another channel"));
+        }
+        if step.after_days > window {
+            let path = format!("reminders.steps.{index}.after_days");
+            let message = format!(
+                "the step on day {} is behind the window of {window} days: it never goes out",
+                step.after_days
+            );
+            report.add(warning(tree, &path, message).cure("see `retries.window_days`"));
+        }
+    }
+}
+
+fn contact_policy_exists(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    let name = config.reminders.contact_policy.as_str();
+    let own = config.contact_policies.keys().map(String::as_str);
+    let path = "reminders.contact_policy";
+    if name != DEFAULT_POLICY && !config.contact_policies.contains_key(name) {
+        let trouble = if PRESETS_LATER.contains(&name) {
+            let message = format!("the contact policy `{name}` is not in this version");
+            error(tree, path, message)
+                .cure("write its hours as a `[contact_policies.NAME]` of your own until it is")
+        } else {
+            let trouble = error(tree, path, format!("there is no contact policy `{name}`"));
+            match nearest(name, own.chain([DEFAULT_POLICY]).chain(PRESETS_LATER.iter().copied())) {
+                Some(near) => trouble.suggest(near),
+                None => trouble.cure(format!("add `[contact_policies.{name}]`")),
+            }
+        };
+        report.add(trouble);
+    }
+    for (name, policy) in &config.contact_policies {
+        let path = format!("contact_policies.{name}");
+        if name == DEFAULT_POLICY || PRESETS_LATER.contains(&name.as_str()) {
+            let message = format!("`{name}` is the name of a shipped contact policy");
+            report.add(error(tree, &path, message).cure("give yours another name"));
+        }
+        if policy.week().iter().all(Option::is_none) {
+            let message = format!("`{path}` allows no hour on any day");
+            report.add(error(tree, &format!("{path}.hours"), message));
+        }
+    }
+}
+
+fn schedule_fits(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    let retries = &config.retries;
+    if config.reminders.silent_attempts > retries.max_attempts {
+        let message = format!(
+            "`reminders.silent_attempts` is {}, but only {} attempts are made: no message would go",
+            config.reminders.silent_attempts, retries.max_attempts
+        );
+        report.add(error(tree, "reminders.silent_attempts", message));
+    }
+    let Schedule::Days(days) = &retries.schedule else { return };
+    let path = "retries.schedule.days";
+    if days.is_empty() || !days.is_sorted_by(|a, b| a < b) {
+        let message = "the days must be at least one, and each later than the one before";
+        report.add(error(tree, path, message));
+    }
+    if let Some(late) = days.iter().position(|day| *day > retries.window_days) {
+        let message =
+            format!("day {} is behind `window_days = {}`", days[late], retries.window_days);
+        report.add(error(tree, &format!("{path}.{late}"), message));
+    }
+    if days.len() > retries.max_attempts as usize {
+        let message = format!("{} days, but `max_attempts = {}`", days.len(), retries.max_attempts);
+        report.add(error(tree, path, message).cure("raise `max_attempts` or take out days"));
+    }
+}
+
+fn support_is_named(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    let merchant = &config.merchant;
+    if merchant.support_email.is_none() && merchant.support_phone.is_none() {
+        let message = "neither `support_email` nor `support_phone`: customers can ask nobody";
+        report.add(warning(tree, "merchant", message).cure("add at least one of them"));
+    }
+    let language = merchant.locale.split(['-', '_']).next().unwrap_or_default();
+    if !LANGUAGES.contains(&language.to_ascii_lowercase().as_str()) {
+        let message =
+            format!("there are no messages in `{}` yet: they go out in English", language);
+        let cure = format!("this version has: {}", LANGUAGES.join(", "));
+        report.add(warning(tree, "merchant.locale", message).cure(cure));
+    }
+}
+
+fn surface_is_safe(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    let bases = config.gateways.iter().enumerate();
+    let bases = bases.map(|(i, g)| (format!("gateways.{i}.api_base"), g.api_base.as_deref()));
+    let public = ("merchant.public_url".to_owned(), Some(config.merchant.public_url.as_str()));
+    for (path, url) in bases.chain([public]) {
+        if url.is_some_and(is_plain_remote) {
+            let message = format!("`{path}` goes over the network without TLS");
+            report.add(warning(tree, &path, message).cure("use https://"));
+        }
+    }
+    let token = config.server.admin_token.as_ref();
+    if token.is_some_and(|token| token.expose().len() < MIN_ADMIN_TOKEN) {
+        let message = format!("the admin token is shorter than {MIN_ADMIN_TOKEN} characters");
+        let trouble = warning(tree, "server.admin_token", message).masked();
+        report.add(trouble.cure("draw one: openssl rand -hex 32"));
+    }
+    if config.email.as_ref().is_some_and(|e| !is_smtp(e.smtp_url.expose())) {
+        let trouble = error(tree, "email.smtp_url", "`email.smtp_url` is not an SMTP URL").masked();
+        report.add(trouble.cure("write smtp://host:port or smtps://user:password@host"));
+    }
+}
+
+fn is_smtp(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|u| matches!(u.scheme(), "smtp" | "smtps") && u.has_host())
+}
+
+fn not_built_yet(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    let asked = [
+        ("retries.holdout", config.retries.holdout > 0.0, "no case is held out for measurement"),
+        (
+            "reminders.pre_dunning",
+            config.reminders.pre_dunning,
+            "nobody is told before a card expires",
+        ),
+        ("webhooks", !config.webhooks.is_empty(), "no events go to the merchant's own systems"),
+    ];
+    for (path, wanted, consequence) in asked {
+        if wanted {
+            let message = format!("`{path}` is not in this version: {consequence}");
+            report.add(warning(tree, path, message));
+        }
+    }
+    if config.store.url == StoreUrl::Memory {
+        let message = "the store `memory:` forgets everything when the process ends";
+        report.add(warning(tree, "store.url", message));
+    }
+}

@@ -1,0 +1,349 @@
+//! The merchant file as typed values: what the rest of recoup sees of it.
+//!
+//! Why here: after `keys` and `rules` have passed, every value is complete and fits; nothing
+//! downstream has to ask again.
+//!
+//! What must stay true: every key here stands in `keys.rs` too (a test loads the example, which
+//! names them all), and no `Debug` shows a secret.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::error::Problem;
+use super::secret::Secret;
+use crate::core::customer::Channel;
+use crate::core::ids::GatewayId;
+use crate::core::policy::{
+    CampaignStep, Condition, InvoiceAction, MessageKind, NativeRetries, Schedule,
+    SubscriptionAction,
+};
+
+/// The whole merchant file, with the defaults filled in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Whether it really charges and writes.
+    pub mode: Mode,
+    /// Who is owed.
+    pub merchant: Merchant,
+    /// The HTTP service.
+    pub server: Server,
+    /// Where everything is kept.
+    pub store: StoreSettings,
+    /// The gateways; the first is the billing gateway.
+    pub gateways: Vec<GatewayConfig>,
+    /// When charges are tried again.
+    pub retries: Retries,
+    /// What customers are told, and when.
+    pub reminders: Reminders,
+    /// The merchant's own contact policies.
+    #[serde(default)]
+    pub contact_policies: BTreeMap<String, ContactHours>,
+    /// What happens when nothing helped.
+    pub final_action: FinalAction,
+    /// Outgoing e-mail.
+    pub email: Option<Email>,
+    /// Outgoing text messages.
+    pub sms: Option<Sms>,
+    /// Outgoing WhatsApp messages.
+    pub whatsapp: Option<Whatsapp>,
+    /// Events to the merchant's own systems.
+    #[serde(default)]
+    pub webhooks: Vec<OutboundWebhook>,
+    /// What is doubtful about the file.
+    #[serde(skip)]
+    pub warnings: Vec<Problem>,
+}
+
+/// Whether it really charges and writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It does.
+    Live,
+}
+
+/// `[merchant]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Merchant {
+    /// The name that customers know.
+    pub name: String,
+    /// What links in messages begin with; no slash at the end.
+    pub public_url: String,
+    /// A human's address.
+    pub support_email: Option<String>,
+    /// A human's phone.
+    pub support_phone: Option<String>,
+    /// The postal address, for the foot of messages.
+    pub postal_address: Option<String>,
+    /// Language where the customer's is unknown.
+    pub locale: String,
+    /// Time zone where the customer's is unknown.
+    pub time_zone: String,
+    /// Color of buttons, `#rrggbb`.
+    pub brand_color: String,
+    /// The logo in messages and on the page.
+    pub logo_url: Option<String>,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Where to listen, e.g. `127.0.0.1:8080`.
+    pub listen: String,
+    /// Opens API, dashboard and metrics.
+    pub admin_token: Option<Secret>,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// Which store, and where.
+    pub url: StoreUrl,
+}
+
+/// Which store, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum StoreUrl {
+    /// Gone when the process ends.
+    Memory,
+    /// The embedded store, in this folder.
+    Sled(std::path::PathBuf),
+}
+
+impl TryFrom<String> for StoreUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("memory", _)) => Ok(Self::Memory),
+            Some(("sled", path)) if !path.is_empty() => Ok(Self::Sled(path.into())),
+            Some(("postgres" | "postgresql", _)) => {
+                Err("a postgres store is not in this version".to_owned())
+            }
+            _ => Err("a store is `sled:FOLDER` or `memory:`".to_owned()),
+        }
+    }
+}
+
+/// The gateways that this version has a client for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GatewayKind {
+    /// Any payment system, by recoup's own small protocol.
+    Http,
+    /// Stripe.
+    Stripe,
+}
+
+impl GatewayKind {
+    /// The name as in the merchant file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Stripe => "stripe",
+        }
+    }
+}
+
+/// One `[[gateways]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Its webhooks arrive at `/webhooks/{id}`.
+    pub id: GatewayId,
+    /// Which client.
+    pub kind: GatewayKind,
+    /// The key of its API.
+    pub api_key: Secret,
+    /// The webhook secrets; several while one is rotated.
+    #[serde(default)]
+    pub webhook_secrets: Vec<Secret>,
+    /// Its API's address, where it is not the gateway's own.
+    pub api_base: Option<String>,
+    /// How its own retries are treated.
+    #[serde(default = "observe")]
+    pub native_retries: NativeRetries,
+    /// Adyen.
+    pub merchant_account: Option<String>,
+    /// Braintree.
+    pub merchant_id: Option<String>,
+    /// Braintree.
+    pub public_key: Option<Secret>,
+    /// Braintree.
+    pub private_key: Option<Secret>,
+    /// Checkout.com.
+    pub processing_channel: Option<String>,
+}
+
+fn observe() -> NativeRetries {
+    NativeRetries::Observe
+}
+
+/// `[retries]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retries {
+    /// When attempts are made.
+    pub schedule: Schedule,
+    /// Days after the failure in which attempts are made.
+    pub window_days: u32,
+    /// Attempts on the schedule at most.
+    pub max_attempts: u32,
+    /// Share of cases kept on `even`, for measurement.
+    pub holdout: f64,
+}
+
+/// `[reminders]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reminders {
+    /// Soft declines: attempts before the first message.
+    pub silent_attempts: u32,
+    /// In the order of preference.
+    pub channels: Vec<Channel>,
+    /// A preset's name, or one of `[contact_policies.NAME]`.
+    pub contact_policy: String,
+    /// Messages before a card expires.
+    pub pre_dunning: bool,
+    /// The campaign.
+    pub steps: Vec<Step>,
+}
+
+/// One `[[reminders.steps]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Days after the case opened.
+    pub after_days: u32,
+    /// What the message says.
+    pub kind: MessageKind,
+    /// On which channel; absent: the first that reaches the customer.
+    pub channel: Option<Channel>,
+    /// For which cases.
+    #[serde(default = "any")]
+    pub when: Condition,
+}
+
+fn any() -> Condition {
+    Condition::Any
+}
+
+impl From<&Step> for CampaignStep {
+    fn from(step: &Step) -> Self {
+        Self {
+            after_days: step.after_days,
+            kind: step.kind,
+            channel: step.channel,
+            condition: step.when,
+        }
+    }
+}
+
+/// One `[contact_policies.NAME]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContactHours {
+    /// Hours `[from, to]` of each day on which a message may go; a day that is absent has none.
+    pub hours: Weekdays,
+    /// Messages a day at most.
+    #[serde(default = "one")]
+    pub per_day: u32,
+    /// Hours between two messages at least.
+    #[serde(default)]
+    pub gap_hours: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// Hours of the days of a week.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Weekdays {
+    /// From, to.
+    pub monday: Option<(u8, u8)>,
+    /// From, to.
+    pub tuesday: Option<(u8, u8)>,
+    /// From, to.
+    pub wednesday: Option<(u8, u8)>,
+    /// From, to.
+    pub thursday: Option<(u8, u8)>,
+    /// From, to.
+    pub friday: Option<(u8, u8)>,
+    /// From, to.
+    pub saturday: Option<(u8, u8)>,
+    /// From, to.
+    pub sunday: Option<(u8, u8)>,
+}
+
+/// `[final_action]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FinalAction {
+    /// What becomes of the subscription.
+    pub subscription: SubscriptionAction,
+    /// What becomes of the invoice.
+    pub invoice: InvoiceAction,
+}
+
+/// `[email]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Email {
+    /// `smtp://127.0.0.1:1025`, `smtps://user:pass@host`.
+    pub smtp_url: Secret,
+    /// `Name <address>`.
+    pub from: String,
+}
+
+/// `[sms]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sms {
+    /// `twilio`.
+    pub provider: Option<String>,
+    /// The provider's account.
+    pub account_sid: Option<String>,
+    /// The provider's token.
+    pub auth_token: Option<Secret>,
+    /// The sender.
+    pub from: Option<String>,
+    /// The provider's address, where it is not its own.
+    pub api_base: Option<String>,
+}
+
+/// `[whatsapp]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Whatsapp {
+    /// `cloud-api`.
+    pub provider: Option<String>,
+    /// The sender.
+    pub phone_number_id: Option<String>,
+    /// The provider's token.
+    pub access_token: Option<Secret>,
+    /// Verifies the provider's callbacks.
+    pub app_secret: Option<Secret>,
+    /// The provider's address, where it is not its own.
+    pub api_base: Option<String>,
+}
+
+/// One `[[webhooks]]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutboundWebhook {
+    /// Where to.
+    pub url: String,
+    /// Signs them.
+    pub secret: Secret,
+    /// Which; empty: all.
+    #[serde(default)]
+    pub events: Vec<String>,
+}
