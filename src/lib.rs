@@ -30,3 +30,4 @@ pub mod gateway;
 pub mod message;
 pub mod store;
 pub mod telemetry;
+pub mod worker;

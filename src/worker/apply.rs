@@ -1,0 +1,492 @@
+//! Applying: inputs become steps, steps become one transaction.
+//!
+//! Why here: the one place where the pure core meets the store. A batch of inputs is applied in
+//! order on an overlay and committed whole, so that a crash repeats the batch and half of it is
+//! never seen.
+//!
+//! What must stay true: inputs of one case are applied in order; an input is consumed by the same
+//! transaction that writes what came of it; nothing here decides.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::Gateways;
+use super::about::{end_of, is_about_customer, is_about_subscription, refuse, settles};
+use super::executor::{dropped, returned};
+use super::intake::{Intake, Taken};
+use crate::core::card::Card;
+use crate::core::case::step::{self, Around, Step};
+use crate::core::case::{Case, cards_around, customer_key, events, leaving};
+use crate::core::customer::Customer;
+use crate::core::effect::{ChargeOutcome, Order, Outcome};
+use crate::core::event::{Event, EventKind};
+use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId};
+use crate::core::input::Input;
+use crate::core::ledger::LedgerEntry;
+use crate::core::policy::Policy;
+use crate::store::{
+    CaseWrite, Commit, InboxBody, InboxEntry, MessageRecord, OutboxEntry, Store, StoreError,
+};
+
+/// Inputs that are applied in one transaction at most.
+pub(super) const BATCH: usize = 256;
+
+/// What an effect came back with.
+#[derive(Debug, Clone)]
+pub struct Returned {
+    /// Which effect.
+    pub effect: EffectId,
+    /// Whose.
+    pub case: CaseId,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The message as sent, where it was one.
+    pub message: Option<MessageRecord>,
+}
+
+/// Applies inputs by the policy of their case.
+pub struct Applier {
+    store: Arc<dyn Store>,
+    gateways: Gateways,
+    policy: Arc<Policy>,
+    policies: tokio::sync::Mutex<HashMap<String, Arc<Policy>>>,
+}
+
+impl Applier {
+    /// An applier that opens new cases under `policy`.
+    pub fn new(store: Arc<dyn Store>, gateways: Gateways, policy: Arc<Policy>) -> Self {
+        Self { store, gateways, policy, policies: tokio::sync::Mutex::default() }
+    }
+
+    /// Applies what waits in the inbox. Returns how many inputs were taken up.
+    pub async fn inbox(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let entries = self.store.inbox(now, BATCH).await?;
+        let count = entries.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        let taken = Intake::new(&self.gateways).take_all(&entries, now).await;
+        let mut batch = Batch::new(self, now);
+        for (entry, taken) in entries.iter().zip(taken) {
+            match taken {
+                Taken::Later(at) => batch.commit.deferred.push((entry.number, at)),
+                Taken::Events(events) => {
+                    batch.commit.applied.push(entry.number);
+                    for event in events {
+                        batch.event(&entry.record.source, &event).await?;
+                    }
+                }
+                Taken::Person => {
+                    batch.commit.applied.push(entry.number);
+                    batch.person(entry).await?;
+                }
+            }
+        }
+        batch.commit().await?;
+        Ok(count)
+    }
+
+    /// Applies the timers that are due. Returns how many cases were taken up.
+    pub async fn due(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let cases = self.store.due(now, BATCH).await?;
+        let mut batch = Batch::new(self, now);
+        for id in &cases {
+            batch.input(id, &Input::Due).await?;
+        }
+        batch.commit().await?;
+        Ok(cases.len())
+    }
+
+    /// Applies what effects came back with.
+    pub async fn returned(
+        &self,
+        returned: Vec<Returned>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut batch = Batch::new(self, now);
+        for one in returned {
+            let input = Input::Outcome(one.effect.clone(), Box::new(one.outcome));
+            batch.input(&one.case, &input).await?;
+            batch.commit.done.push(one.effect);
+            batch.commit.messages.extend(one.message);
+        }
+        batch.commit().await
+    }
+
+    /// Looks once more at charges and messages that are about to leave. Gives those that may, and
+    /// what came of the others, which nobody began.
+    pub async fn vet(
+        &self,
+        claimed: Vec<OutboxEntry>,
+        now: Timestamp,
+    ) -> Result<(Vec<OutboxEntry>, Vec<Returned>), StoreError> {
+        let (mut leaving, mut withdrawn) = (Vec::with_capacity(claimed.len()), Vec::new());
+        let mut batch = Batch::new(self, now);
+        for entry in claimed {
+            // What an earlier run had begun is not begun again: nothing leaves.
+            let why = match entry.claimed_by {
+                None => batch.why_withdrawn(&entry).await?,
+                Some(_) => None,
+            };
+            match (why, &entry.effect.order) {
+                (Some(why), Order::Charge(_)) => {
+                    let outcome = Outcome::Charge(ChargeOutcome::NotSent { why });
+                    withdrawn.push(returned(&entry, outcome));
+                }
+                (Some(why), _) => withdrawn.push(returned(&entry, dropped(&why))),
+                (None, _) => leaving.push(entry),
+            }
+        }
+        Ok((leaving, withdrawn))
+    }
+
+    async fn policy(&self, version: &str) -> Result<Arc<Policy>, StoreError> {
+        let mut known = self.policies.lock().await;
+        if let Some(policy) = known.get(version) {
+            return Ok(policy.clone());
+        }
+        let stored = self.store.policy(version).await?.map(Arc::new);
+        // A policy that is gone (an import without it) is replaced by today's.
+        let policy = stored.unwrap_or_else(|| self.policy.clone());
+        known.insert(version.to_owned(), policy.clone());
+        Ok(policy)
+    }
+}
+
+/// One transaction under way: reads through to the store, keeps what changes.
+struct Batch<'a> {
+    applier: &'a Applier,
+    now: Timestamp,
+    commit: Commit,
+    /// Case as it will be written, its ledger, and the revision that the store holds.
+    cases: BTreeMap<CaseId, (Case, Vec<LedgerEntry>, u64)>,
+    customers: BTreeMap<String, (Customer, bool)>,
+    cards: BTreeMap<CardKey, (Card, bool)>,
+    absent: BTreeSet<CardKey>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(applier: &'a Applier, now: Timestamp) -> Self {
+        Self {
+            applier,
+            now,
+            commit: Commit::default(),
+            cases: BTreeMap::new(),
+            customers: BTreeMap::new(),
+            cards: BTreeMap::new(),
+            absent: BTreeSet::new(),
+        }
+    }
+
+    fn store(&self) -> &'a dyn Store {
+        &*self.applier.store
+    }
+
+    /// Applies one gateway event to every case that it is about, or opens one.
+    async fn event(&mut self, source: &GatewayId, event: &Event) -> Result<(), StoreError> {
+        let policy = self.applier.policy.clone();
+        let Some(billing) = policy.billing() else { return Ok(()) };
+        let own = event.invoice.as_deref().map(|invoice| CaseId::of(&billing.id, invoice));
+        let mut cases = BTreeSet::new();
+        if let Some(own) = &own
+            && self.case(own).await?.is_some()
+        {
+            cases.insert(own.clone());
+        } else if let Some(payment) = &event.payment {
+            let known = self.store().case_of_payment(payment).await?;
+            if let Some(id) = known
+                && let Some(case) = self.case(&id).await?
+                && events::owns_payment(&case, source, payment)
+            {
+                cases.insert(id);
+            }
+        }
+        if is_about_customer(event.kind)
+            && let Some(customer) = &event.customer
+        {
+            cases.extend(self.open_cases_of(customer).await?);
+        }
+        if is_about_subscription(event.kind)
+            && *source == billing.id
+            && let Some(subscription) = &event.subscription
+        {
+            cases.extend(self.open_cases_of_subscription(subscription).await?);
+            if event.kind == EventKind::SubscriptionCancelled {
+                self.commit.closed.push((end_of(&billing.id, subscription), self.now));
+            }
+        }
+        if cases.is_empty() {
+            return match own {
+                Some(own) if *source == billing.id => self.no_case_yet(own, event).await,
+                _ => self.learn(source, event).await,
+            };
+        }
+        for id in cases {
+            self.learn_for(source, event, &id).await?;
+            let seen = match self.case(&id).await? {
+                Some(case) if case.gateway != *source => {
+                    events::from_elsewhere(&case, source, event)
+                }
+                _ => event.clone(),
+            };
+            self.input(&id, &Input::Event(Box::new(seen))).await?;
+        }
+        Ok(())
+    }
+
+    /// Open cases of a customer, those of this batch included.
+    async fn open_cases_of(&self, customer: &str) -> Result<BTreeSet<CaseId>, StoreError> {
+        let mut cases: BTreeSet<_> =
+            self.store().open_cases_of(customer).await?.into_iter().collect();
+        for (id, (case, ..)) in &self.cases {
+            if case.customer.as_deref() == Some(customer) && !case.state.is_ended() {
+                cases.insert(id.clone());
+            }
+        }
+        Ok(cases)
+    }
+
+    /// Open cases of a subscription, those of this batch included.
+    async fn open_cases_of_subscription(
+        &self,
+        subscription: &str,
+    ) -> Result<BTreeSet<CaseId>, StoreError> {
+        let found = self.store().open_cases_of_subscription(subscription).await?;
+        let of_it = |case: &Case| case.subscription.as_deref() == Some(subscription);
+        let here =
+            self.cases.iter().filter(|(_, (case, ..))| of_it(case) && !case.state.is_ended());
+        Ok(found.into_iter().chain(here.map(|(id, _)| id.clone())).collect())
+    }
+
+    /// An invoice that has no case: a failure opens one, unless it is known to be settled.
+    async fn no_case_yet(&mut self, id: CaseId, event: &Event) -> Result<(), StoreError> {
+        if settles(event.kind) {
+            self.commit.closed.push((id, self.now));
+            return Ok(());
+        }
+        if self.is_closed(&id).await? {
+            return Ok(());
+        }
+        let policy = self.applier.policy.clone();
+        if let (Some(billing), Some(subscription)) = (policy.billing(), &event.subscription)
+            && self.is_closed(&end_of(&billing.id, subscription)).await?
+        {
+            refuse(event, "subscription_cancelled");
+            return Ok(());
+        }
+        let invoice = event.invoice.clone().unwrap_or_default();
+        let key = customer_key(event.customer.as_deref(), &invoice);
+        let known = self.customer(&key).await?;
+        let mut customer = known.clone();
+        if let Some(billing) = policy.billing() {
+            step::learn(&mut customer, &billing.id, event);
+        }
+        let before = Around { cards: self.cards_of(&customer, None).await?, customer };
+        let mut around = before.clone();
+        match step::open(event, &mut around, &policy, self.now) {
+            Some(step) => {
+                // What the event told of the customer is news, though the step began with it.
+                self.put_customer(&key, around.customer.clone(), &known);
+                self.keep(step, &before, around, 0);
+            }
+            None => refuse(event, "nothing_owed"),
+        }
+        Ok(())
+    }
+
+    async fn is_closed(&self, id: &CaseId) -> Result<bool, StoreError> {
+        let here = self.commit.closed.iter().any(|(closed, _)| closed == id);
+        Ok(here || self.store().is_closed(id).await?)
+    }
+
+    /// Takes over what an event tells of a customer that has a record, without a case.
+    async fn learn(&mut self, source: &GatewayId, event: &Event) -> Result<(), StoreError> {
+        let Some(id) = event.customer.as_deref() else { return Ok(()) };
+        if self.customers.contains_key(id) || self.store().customer(id).await?.is_some() {
+            self.learn_as(source, event, id).await?;
+        }
+        Ok(())
+    }
+
+    async fn learn_for(
+        &mut self,
+        source: &GatewayId,
+        event: &Event,
+        case: &CaseId,
+    ) -> Result<(), StoreError> {
+        let key = self.case(case).await?.map(|case| case.customer_key());
+        match key {
+            Some(key) => self.learn_as(source, event, &key).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn learn_as(
+        &mut self,
+        source: &GatewayId,
+        event: &Event,
+        key: &str,
+    ) -> Result<(), StoreError> {
+        let mut customer = self.customer(key).await?;
+        let before = customer.clone();
+        step::learn(&mut customer, source, event);
+        self.put_customer(key, customer, &before);
+        Ok(())
+    }
+
+    /// Applies what a person or a merchant's system did.
+    async fn person(&mut self, entry: &InboxEntry) -> Result<(), StoreError> {
+        match &entry.record.body {
+            InboxBody::Operator { case, action } => {
+                self.input(case, &Input::Operator(action.clone())).await
+            }
+            InboxBody::Page { case, action } => {
+                self.input(case, &Input::Page(action.clone())).await
+            }
+            InboxBody::Customer { customer, contact, channels, excluded } => {
+                let mut record = self.customer(customer).await?;
+                let before = record.clone();
+                record.learn_contact(contact);
+                record.channels = channels.clone().or(record.channels);
+                record.excluded = excluded.unwrap_or(record.excluded);
+                self.put_customer(customer, record, &before);
+                self.customer_changed(customer).await
+            }
+            InboxBody::PaymentMethods { customer, methods } => {
+                let mut record = self.customer(customer).await?;
+                let before = record.clone();
+                let named: BTreeSet<_> = methods.iter().map(|m| m.gateway.clone()).collect();
+                record.methods.retain(|m| {
+                    !named.contains(&m.gateway)
+                        || methods
+                            .iter()
+                            .any(|new| new.gateway == m.gateway && new.token() == m.token())
+                });
+                methods.iter().for_each(|method| record.put_method(method));
+                self.put_customer(customer, record, &before);
+                self.customer_changed(customer).await
+            }
+            InboxBody::Webhook { .. } => Ok(()),
+        }
+    }
+
+    async fn customer_changed(&mut self, customer: &str) -> Result<(), StoreError> {
+        for case in self.open_cases_of(customer).await? {
+            self.input(&case, &Input::CustomerChanged).await?;
+        }
+        Ok(())
+    }
+
+    async fn why_withdrawn(&mut self, entry: &OutboxEntry) -> Result<Option<String>, StoreError> {
+        if !matches!(entry.effect.order, Order::Charge(_) | Order::Send(_)) {
+            return Ok(None);
+        }
+        let Some(case) = self.case(&entry.effect.case).await? else { return Ok(None) };
+        let policy = self.applier.policy(&case.policy_version).await?;
+        let customer = self.customer(&case.customer_key()).await?;
+        let cards = self.cards_of(&customer, Some(&case)).await?;
+        let around = Around { customer, cards };
+        Ok(leaving::withdrawn(&case, &entry.effect.order, &around, &policy, self.now))
+    }
+
+    /// Takes one step of a case that exists. An input for a case that does not is dropped.
+    async fn input(&mut self, id: &CaseId, input: &Input) -> Result<(), StoreError> {
+        let Some(case) = self.case(id).await? else { return Ok(()) };
+        let held = self.cases.get(id).map_or(case.revision, |(_, _, held)| *held);
+        let policy = self.applier.policy(&case.policy_version).await?;
+        let customer = self.customer(&case.customer_key()).await?;
+        let cards = self.cards_of(&customer, Some(&case)).await?;
+        let before = Around { customer, cards };
+        let mut around = before.clone();
+        let step = step::step(case, input, &mut around, &policy, self.now);
+        self.keep(step, &before, around, held);
+        Ok(())
+    }
+
+    fn keep(&mut self, step: Step, before: &Around, around: Around, held: u64) {
+        let Step { mut case, ledger, effects, cancelled } = step;
+        case.revision = held + 1;
+        // Taken back before it ever reached the store: it was never asked for.
+        let fresh = |id: &EffectId, commit: &Commit| commit.effects.iter().any(|e| e.id == *id);
+        for id in cancelled {
+            if fresh(&id, &self.commit) {
+                self.commit.effects.retain(|effect| effect.id != id);
+            } else {
+                self.commit.cancelled.push(id);
+            }
+        }
+        self.commit.effects.extend(effects);
+        let key = case.customer_key();
+        self.put_customer(&key, around.customer, &before.customer);
+        for (key, card) in around.cards {
+            let changed = before.cards.get(&key) != Some(&card);
+            let was = self.cards.get(&key).is_some_and(|(_, changed)| *changed);
+            self.cards.insert(key, (card, changed || was));
+        }
+        let entry = self.cases.entry(case.id.clone()).or_insert((case.clone(), Vec::new(), held));
+        entry.0 = case;
+        entry.1.extend(ledger);
+    }
+
+    async fn case(&self, id: &CaseId) -> Result<Option<Case>, StoreError> {
+        match self.cases.get(id) {
+            Some((case, ..)) => Ok(Some(case.clone())),
+            None => self.store().case(id).await,
+        }
+    }
+
+    async fn customer(&self, id: &str) -> Result<Customer, StoreError> {
+        match self.customers.get(id) {
+            Some((customer, _)) => Ok(customer.clone()),
+            None => Ok(self.store().customer(id).await?.unwrap_or_else(|| Customer::new(id))),
+        }
+    }
+
+    fn put_customer(&mut self, id: &str, customer: Customer, before: &Customer) {
+        let was = self.customers.get(id).is_some_and(|(_, changed)| *changed);
+        let changed = was || customer != *before;
+        self.customers.insert(id.to_owned(), (customer, changed));
+    }
+
+    /// The records of the customer's cards and of the case's own.
+    async fn cards_of(
+        &mut self,
+        customer: &Customer,
+        case: Option<&Case>,
+    ) -> Result<BTreeMap<CardKey, Card>, StoreError> {
+        let wanted = cards_around(customer, case, &self.applier.policy);
+        let missing: Vec<_> = wanted
+            .iter()
+            .filter(|key| !self.cards.contains_key(key) && !self.absent.contains(key))
+            .cloned()
+            .collect();
+        let mut loaded = self.store().cards(&missing).await?;
+        for key in missing {
+            match loaded.remove(&key) {
+                Some(card) => drop(self.cards.insert(key, (card, false))),
+                None => drop(self.absent.insert(key)),
+            }
+        }
+        let known = wanted.into_iter().filter_map(|key| {
+            let (card, _) = self.cards.get(&key)?;
+            Some((key, card.clone()))
+        });
+        Ok(known.collect())
+    }
+
+    async fn commit(mut self) -> Result<(), StoreError> {
+        for (case, ledger, _) in self.cases.into_values() {
+            self.commit.cases.push(CaseWrite { case, ledger });
+        }
+        let customers = self.customers.into_values().filter(|(_, changed)| *changed);
+        self.commit.customers = customers.map(|(customer, _)| customer).collect();
+        let cards = self.cards.into_values().filter(|(_, changed)| *changed);
+        self.commit.cards = cards.map(|(card, _)| card).collect();
+        if self.commit == Commit::default() {
+            return Ok(());
+        }
+        self.applier.store.commit(self.commit).await
+    }
+}

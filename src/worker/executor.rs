@@ -1,0 +1,240 @@
+//! The executor: performs one effect, and says what came of it.
+//!
+//! Why here: the only place where a decision leaves the process. It asks what a gateway can do,
+//! never which one it is.
+//!
+//! What must stay true: a charge or a message that an earlier run had begun is not begun again; its
+//! outcome is unknown until it is looked up. Everything else carries its effect's id as the
+//! idempotency key and may be repeated.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::apply::Returned;
+use super::intake::count_unknown;
+use super::{Gateways, Postman};
+use crate::core::effect::{
+    ChargeOrder, ChargeOutcome, CheckOrder, CheckReport, LookUpAnswer, MarkPaidOutcome,
+    MessageOrder, Order, Outcome, SendOutcome,
+};
+use crate::gateway::{CallError, Gateway};
+use crate::store::{MessageRecord, OutboxEntry};
+
+/// A charge that could not be sent for so long is decided anew.
+const STALE_CHARGE: SignedDuration = SignedDuration::from_hours(1);
+/// A message that is so late is not sent.
+const STALE_MESSAGE: SignedDuration = SignedDuration::from_hours(48);
+/// How often a call that may be repeated is made before the core hears that it failed.
+const TRIES: u32 = 12;
+/// Waits between two of them; the last goes on.
+const WAITS_S: [i64; 6] = [10, 60, 300, 1_800, 7_200, 21_600];
+
+/// What came of performing an effect.
+pub(crate) enum Performed {
+    /// An outcome for the core.
+    Done(Box<Returned>),
+    /// The same again, not before this moment.
+    Again(Timestamp),
+}
+
+/// Performs effects.
+pub struct Executor {
+    gateways: Gateways,
+    postman: Arc<dyn Postman>,
+}
+
+impl Executor {
+    /// An executor over these gateways and channels.
+    pub fn new(gateways: Gateways, postman: Arc<dyn Postman>) -> Self {
+        Self { gateways, postman }
+    }
+
+    /// Performs one effect.
+    pub(crate) async fn perform(&self, entry: &OutboxEntry, now: Timestamp) -> Performed {
+        let key = entry.effect.id.as_str();
+        let begun = entry.claimed_by.is_some();
+        let late = now.duration_since(entry.effect.not_before);
+        let outcome = match &entry.effect.order {
+            Order::Charge(_) if begun => Outcome::Charge(ChargeOutcome::Unknown {
+                why: "the process ended while it was under way".into(),
+            }),
+            Order::Charge(_) if late > STALE_CHARGE => {
+                let why = "it waited too long to be sent".into();
+                Outcome::Charge(ChargeOutcome::NotSent { why })
+            }
+            Order::Charge(order) => Outcome::Charge(self.charge(order).await),
+            Order::Check(order) => Outcome::Checked(self.check(order).await),
+            Order::Send(_) if begun => Outcome::Sent(SendOutcome::Unknown),
+            Order::Send(_) if late > STALE_MESSAGE => dropped("it would have come too late"),
+            Order::Send(order) => return self.send(entry, order, now).await,
+            order => match self.call(order, key).await {
+                Ok(outcome) => outcome,
+                Err(error) if error.is_transient() && entry.tries < TRIES => {
+                    return Performed::Again(now + wait(entry.tries));
+                }
+                Err(error) => failed(order, error.to_string()),
+            },
+        };
+        Performed::Done(Box::new(returned(entry, outcome)))
+    }
+
+    /// What is known of an effect whose performing broke down: it may have been begun.
+    pub(super) fn broken(entry: &OutboxEntry, now: Timestamp) -> Performed {
+        tracing::error!(effect = %entry.effect.id, "performing an effect broke down: a defect");
+        let outcome = match &entry.effect.order {
+            Order::Charge(_) => {
+                Outcome::Charge(ChargeOutcome::Unknown { why: "performing it broke down".into() })
+            }
+            Order::Send(_) => Outcome::Sent(SendOutcome::Unknown),
+            order if entry.tries >= TRIES => failed(order, "performing it broke down".into()),
+            _ => return Performed::Again(now + wait(entry.tries)),
+        };
+        Performed::Done(Box::new(returned(entry, outcome)))
+    }
+
+    async fn charge(&self, order: &ChargeOrder) -> ChargeOutcome {
+        match self.gateways.get(&order.gateway) {
+            Some(gateway) => {
+                let outcome = gateway.charge(order).await;
+                if let ChargeOutcome::Declined { decline, .. } = &outcome {
+                    count_unknown(&order.gateway, decline);
+                }
+                outcome
+            }
+            None => ChargeOutcome::NotSent { why: "the gateway is not configured".into() },
+        }
+    }
+
+    async fn check(&self, order: &CheckOrder) -> CheckReport {
+        let looked_up = order.attempts.iter().map(|attempt| async move {
+            let answer = match self.gateways.get(&attempt.charge.gateway) {
+                Some(gateway) => gateway.look_up(attempt).await,
+                None => unavailable("the gateway is not configured"),
+            };
+            (attempt.charge.attempt.clone(), answer)
+        });
+        let mut attempts = Vec::with_capacity(order.attempts.len());
+        for look_up in looked_up {
+            attempts.push(look_up.await);
+        }
+        let billing = self.gateways.get(&order.gateway);
+        let reads = billing.filter(|gateway| gateway.capabilities().read_invoice);
+        // The invoice is read last: what it says is newer than what the look-ups said.
+        let (invoice, invoice_error) = match reads {
+            Some(gateway) => match gateway.invoice(&order.invoice).await {
+                Ok(view) => (Some(view), None),
+                Err(error) => (None, Some(error.to_string())),
+            },
+            None => (None, None),
+        };
+        CheckReport { invoice, invoice_error, attempts }
+    }
+
+    /// The calls that may be repeated under their key.
+    async fn call(&self, order: &Order, key: &str) -> Result<Outcome, CallError> {
+        match order {
+            Order::AdoptMethod(order) => {
+                let gateway = self.known(&order.gateway)?;
+                gateway.adopt_method(order, key).await.map(|()| Outcome::Acted(Ok(())))
+            }
+            Order::Close(order) => {
+                let gateway = self.known(&order.gateway)?;
+                gateway.close(order, key).await.map(|()| Outcome::Acted(Ok(())))
+            }
+            Order::MarkPaid(order) => {
+                let gateway = self.known(&order.gateway)?;
+                gateway.mark_paid(order, key).await.map(Outcome::MarkedPaid)
+            }
+            Order::Refund(order) => {
+                let gateway = self.known(&order.gateway)?;
+                gateway.refund(order, key).await.map(|()| Outcome::Refunded(Ok(())))
+            }
+            Order::Charge(_) | Order::Check(_) | Order::Send(_) => {
+                Err(CallError::Permanent { what: "perform it", why: "not a plain call".into() })
+            }
+        }
+    }
+
+    fn known(&self, id: &crate::core::ids::GatewayId) -> Result<&Arc<dyn Gateway>, CallError> {
+        self.gateways.get(id).ok_or_else(|| CallError::Permanent {
+            what: "reach the gateway",
+            why: format!("`{id}` is not configured"),
+        })
+    }
+
+    async fn send(&self, entry: &OutboxEntry, order: &MessageOrder, now: Timestamp) -> Performed {
+        let case = &entry.effect.case;
+        let (outcome, to) = match self.postman.send(case, order).await {
+            Ok(sent) => sent,
+            Err(answer) if entry.tries < TRIES => {
+                let code = reply_code(&answer);
+                tracing::info!(id = %order.id, code, "a message waits for its provider");
+                return Performed::Again(now + wait(entry.tries));
+            }
+            Err(answer) => (SendOutcome::Failed { answer }, String::new()),
+        };
+        let message = record(entry, order, &outcome, (to, now));
+        let mut returned = returned(entry, Outcome::Sent(outcome));
+        returned.message = message;
+        Performed::Done(Box::new(returned))
+    }
+}
+
+/// What may be logged of a provider's answer: its words may repeat the customer's address.
+fn reply_code(answer: &str) -> Option<u16> {
+    answer.split(' ').next()?.parse().ok()
+}
+
+fn record(
+    entry: &OutboxEntry,
+    order: &MessageOrder,
+    outcome: &SendOutcome,
+    (to, at): (String, Timestamp),
+) -> Option<MessageRecord> {
+    let SendOutcome::Sent { answer, subject, text, html, locale } = outcome else { return None };
+    Some(MessageRecord {
+        id: order.id.clone(),
+        case: entry.effect.case.clone(),
+        kind: order.kind,
+        channel: order.channel,
+        to,
+        at,
+        locale: locale.clone(),
+        subject: subject.clone(),
+        text: text.clone(),
+        html: html.clone(),
+        answer: answer.clone(),
+    })
+}
+
+fn failed(order: &Order, why: String) -> Outcome {
+    match order {
+        Order::MarkPaid(_) => Outcome::MarkedPaid(MarkPaidOutcome::Failed { why }),
+        Order::Refund(_) => Outcome::Refunded(Err(why)),
+        _ => Outcome::Acted(Err(why)),
+    }
+}
+
+fn unavailable(why: &str) -> LookUpAnswer {
+    LookUpAnswer::Unavailable { why: why.to_owned() }
+}
+
+fn wait(tries: u32) -> SignedDuration {
+    SignedDuration::from_secs(WAITS_S[(tries as usize).min(WAITS_S.len() - 1)])
+}
+
+/// What one effect came back with.
+pub(super) fn returned(entry: &OutboxEntry, outcome: Outcome) -> Returned {
+    Returned {
+        effect: entry.effect.id.clone(),
+        case: entry.effect.case.clone(),
+        outcome,
+        message: None,
+    }
+}
+
+/// What a message came back with when it was taken up too late to be sent.
+pub(super) fn dropped(why: &str) -> Outcome {
+    Outcome::Sent(SendOutcome::Dropped { why: why.to_owned() })
+}

@@ -1,0 +1,131 @@
+//! Intake: from an input of the inbox to events that can be applied.
+//!
+//! Why here: some webhooks only say "something happened to X". What they point to is read through
+//! the gateway's API before anything is decided, many at a time, before the batch is applied.
+//!
+//! What must stay true: an event whose invoice is known is never held back for long; one that
+//! names none waits until it can be read, and is never thrown away before [`PATIENCE`].
+
+use futures::StreamExt as _;
+use jiff::{SignedDuration, Timestamp};
+
+use super::Gateways;
+use crate::core::decline::{Category, Decline};
+use crate::core::event::Event;
+use crate::core::ids::GatewayId;
+use crate::gateway::{CallError, Gateway, WebhookRequest};
+use crate::store::{InboxBody, InboxEntry};
+
+/// Objects that are read at the same time.
+const READS_AT_ONCE: usize = 16;
+/// Waits between two attempts to read an object; the last goes on.
+const WAITS_S: [i64; 6] = [2, 10, 60, 600, 3_600, 14_400];
+/// How often an object is asked for before the event is applied as it is: about three days.
+const PATIENCE: u32 = 24;
+
+/// What became of one input.
+pub(super) enum Taken {
+    /// Events to apply.
+    Events(Vec<Event>),
+    /// What it points to cannot be read now.
+    Later(Timestamp),
+    /// A person's doing: needs no intake.
+    Person,
+}
+
+/// Takes inputs in.
+pub(super) struct Intake<'a> {
+    gateways: &'a Gateways,
+}
+
+impl<'a> Intake<'a> {
+    pub(super) fn new(gateways: &'a Gateways) -> Self {
+        Self { gateways }
+    }
+
+    /// Takes in a batch, in order.
+    pub(super) async fn take_all(&self, entries: &[InboxEntry], now: Timestamp) -> Vec<Taken> {
+        let takes: Vec<_> = entries.iter().map(|entry| self.take(entry, now)).collect();
+        futures::stream::iter(takes).buffered(READS_AT_ONCE).collect().await
+    }
+
+    async fn take(&self, entry: &InboxEntry, now: Timestamp) -> Taken {
+        let InboxBody::Webhook { body, headers } = &entry.record.body else {
+            return Taken::Person;
+        };
+        let Some(gateway) = self.gateways.get(&entry.record.source) else {
+            // The gateway is not configured any more: nobody can read this.
+            return Taken::Events(Vec::new());
+        };
+        let request = WebhookRequest { body, headers, url: None, now: entry.record.received_at };
+        let events = match gateway.parse(&request) {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::error!(gateway = %gateway.id(), %error, "an accepted event is unreadable");
+                metrics::counter!("recoup_events_unreadable_total").increment(1);
+                return Taken::Events(Vec::new());
+            }
+        };
+        let taken = self.complete(gateway.as_ref(), events, entry, now).await;
+        if let Taken::Events(events) = &taken {
+            events.iter().filter_map(|e| e.decline.as_ref()).for_each(|decline| {
+                count_unknown(gateway.id(), decline);
+            });
+        }
+        taken
+    }
+
+    async fn complete(
+        &self,
+        gateway: &dyn Gateway,
+        events: Vec<Event>,
+        entry: &InboxEntry,
+        now: Timestamp,
+    ) -> Taken {
+        let mut complete = Vec::with_capacity(events.len());
+        for event in events {
+            if event.needs_fetch.is_none() {
+                complete.push(event);
+                continue;
+            }
+            let (usable, id) = (is_usable(&event), event.id.clone());
+            match gateway.complete(event.clone()).await {
+                Ok(event) => complete.push(event),
+                Err(error) if must_wait(&error, usable, entry.tries) => {
+                    tracing::warn!(gateway = %gateway.id(), event = %id, %error, "read later");
+                    return Taken::Later(now + wait(entry.tries));
+                }
+                Err(error) => {
+                    tracing::warn!(gateway = %gateway.id(), event = %id, %error, "taken as it is");
+                    complete.push(event);
+                }
+            }
+        }
+        Taken::Events(complete)
+    }
+}
+
+/// Whether the event can be applied without what it points to.
+fn is_usable(event: &Event) -> bool {
+    event.invoice.is_some() && event.amount.is_some()
+}
+
+fn must_wait(error: &CallError, usable: bool, tries: u32) -> bool {
+    error.is_transient() && !usable && tries < PATIENCE
+}
+
+fn wait(tries: u32) -> SignedDuration {
+    SignedDuration::from_secs(WAITS_S[(tries as usize).min(WAITS_S.len() - 1)])
+}
+
+/// A decline whose code is in no table is counted and named, so that somebody adds it.
+pub(super) fn count_unknown(gateway: &GatewayId, decline: &Decline) {
+    if decline.category == Category::Unknown
+        && (decline.code.is_some() || decline.network_code.is_some())
+    {
+        let code = decline.shown_code().unwrap_or("free text");
+        metrics::counter!("recoup_declines_unknown_total", "gateway" => gateway.to_string())
+            .increment(1);
+        tracing::warn!(%gateway, code, "this decline code is in no table: treated with caution");
+    }
+}

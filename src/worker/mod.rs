@@ -1,0 +1,314 @@
+//! The worker: inbox → core → outbox, one step at a time, each as one transaction.
+//!
+//! Why here: a reconciler. It is woken by a signal, by the next due time, and by a slow poll; none
+//! of these carries work, all work is read from the store. One code path serves the happy case and
+//! the restart after a crash.
+//!
+//! What must stay true:
+//! - only this loop writes cases, so the inputs of a case are applied in order;
+//! - an effect is claimed, durably, before it is performed, and its outcome is the case's next
+//!   input; a claim of a process that died is taken up again;
+//! - a store that refuses ends the loop: fail-stop, a restart reads the truth from disk;
+//! - under a test clock time moves through every due moment in order, and stands still between.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::core::effect::{MessageOrder, SendOutcome};
+use crate::core::ids::{CaseId, EffectId, GatewayId};
+use crate::gateway::Gateway;
+use crate::store::{Commit, OutboxEntry, Store, StoreError};
+
+mod about;
+mod apply;
+mod executor;
+mod intake;
+mod postman;
+
+pub use apply::{Applier, Returned};
+pub use executor::Executor;
+pub(crate) use executor::Performed;
+pub use postman::{BrandedPost, Links};
+
+/// Effects under way at the same time.
+const EFFECTS_AT_ONCE: usize = 64;
+/// How long the loop sleeps at most: the slow poll, should a signal ever be lost.
+const POLL: Duration = Duration::from_secs(5);
+/// How long effects under way may take after the word to stop.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// The configured gateways by their id.
+#[derive(Clone, Default)]
+pub struct Gateways(Arc<BTreeMap<GatewayId, Arc<dyn Gateway>>>);
+
+impl Gateways {
+    /// These gateways.
+    pub fn new(gateways: impl IntoIterator<Item = Arc<dyn Gateway>>) -> Self {
+        Self(Arc::new(gateways.into_iter().map(|g| (g.id().clone(), g)).collect()))
+    }
+
+    /// The gateway with this id.
+    pub fn get(&self, id: &GatewayId) -> Option<&Arc<dyn Gateway>> {
+        self.0.get(id)
+    }
+}
+
+/// Renders a message and hands it to its channel.
+#[async_trait]
+pub trait Postman: Send + Sync {
+    /// What came of it, and to whom it went; or the provider's words when it may go later.
+    async fn send(
+        &self,
+        case: &CaseId,
+        order: &MessageOrder,
+    ) -> Result<(SendOutcome, String), String>;
+}
+
+/// What can be asked of a running worker.
+enum Command {
+    Advance { to: Timestamp, done: oneshot::Sender<()> },
+    Settle { done: oneshot::Sender<()> },
+}
+
+/// A hand on a running worker.
+#[derive(Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    wake: Arc<Notify>,
+}
+
+impl Handle {
+    /// What wakes the worker: something may be there to do.
+    pub fn wake(&self) -> Arc<Notify> {
+        self.wake.clone()
+    }
+
+    /// Waits until everything in the inbox is applied. `false`: the worker has stopped.
+    pub async fn settle(&self) -> bool {
+        let (done, answer) = oneshot::channel();
+        self.commands.send(Command::Settle { done }).await.is_ok() && answer.await.is_ok()
+    }
+
+    /// Moves the test clock and waits until everything due up to `to` is done. `false`: the worker
+    /// has stopped.
+    pub async fn advance(&self, to: Timestamp) -> bool {
+        let (done, answer) = oneshot::channel();
+        self.commands.send(Command::Advance { to, done }).await.is_ok() && answer.await.is_ok()
+    }
+}
+
+/// The worker.
+pub struct Worker {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    applier: Applier,
+    executor: Arc<Executor>,
+    wake: Arc<Notify>,
+    commands: mpsc::Receiver<Command>,
+    running: JoinSet<(OutboxEntry, Performed)>,
+    /// What came back and is not applied yet, and what is to be tried again.
+    returned: Vec<Returned>,
+    again: Vec<(EffectId, Timestamp)>,
+    settling: Vec<oneshot::Sender<()>>,
+    advancing: Vec<(Timestamp, oneshot::Sender<()>)>,
+}
+
+impl Worker {
+    /// A worker, not running yet, and the hand on it.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        applier: Applier,
+        executor: Executor,
+    ) -> (Self, Handle) {
+        let wake = Arc::new(Notify::new());
+        let (sender, commands) = mpsc::channel(64);
+        let handle = Handle { commands: sender, wake: wake.clone() };
+        let worker = Self {
+            store,
+            clock,
+            applier,
+            executor: Arc::new(executor),
+            wake,
+            commands,
+            running: JoinSet::new(),
+            returned: Vec::new(),
+            again: Vec::new(),
+            settling: Vec::new(),
+            advancing: Vec::new(),
+        };
+        (worker, handle)
+    }
+
+    /// Works until told to stop, then finishes what is in hand.
+    ///
+    /// # Errors
+    /// A store that refuses ends it.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), StoreError> {
+        while !stop.is_cancelled() {
+            match self.go_on(&stop).await {
+                Ok(()) => {}
+                Err(StoreError::Full(why)) => {
+                    // Nothing was written: the same again, when there may be room.
+                    tracing::error!(why, "the worker waits for room on the disk");
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(POLL) => {}
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.finish().await
+    }
+
+    async fn go_on(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
+        if self.turn().await? || (self.running.is_empty() && self.move_time().await?) {
+            return Ok(());
+        }
+        self.rest(stop).await
+    }
+
+    /// Does what can be done now. `false`: there was nothing.
+    async fn turn(&mut self) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let mut finished = Vec::new();
+        while let Some(one) = self.running.try_join_next() {
+            finished.extend(one.ok());
+        }
+        let mut busy = self.take_back(finished, now).await?;
+        let applied = self.applier.inbox(now).await? + self.applier.due(now).await?;
+        busy |= applied > 0;
+        if applied == 0 {
+            for done in self.settling.drain(..) {
+                // Who asked may have gone.
+                let _ = done.send(());
+            }
+        }
+        let room = EFFECTS_AT_ONCE - self.running.len().min(EFFECTS_AT_ONCE);
+        if room > 0 {
+            let claimed = self.store.claim(now, room).await?;
+            busy |= !claimed.is_empty();
+            let (leaving, withdrawn) = self.applier.vet(claimed, now).await?;
+            // Applied by the next turn: first what may leave is under way.
+            self.returned.extend(withdrawn);
+            for entry in leaving {
+                let executor = self.executor.clone();
+                self.running.spawn(async move {
+                    let performing = AssertUnwindSafe(executor.perform(&entry, now));
+                    let performed = performing.catch_unwind().await;
+                    let performed = performed.unwrap_or_else(|_| Executor::broken(&entry, now));
+                    (entry, performed)
+                });
+            }
+        }
+        Ok(busy)
+    }
+
+    /// Applies what finished effects came back with. What the store has no room for is kept until
+    /// it has: nobody performs these effects again.
+    async fn take_back(
+        &mut self,
+        finished: Vec<(OutboxEntry, Performed)>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        for (entry, performed) in finished {
+            match performed {
+                Performed::Done(one) => self.returned.push(*one),
+                Performed::Again(at) => self.again.push((entry.effect.id, at)),
+            }
+        }
+        let idle = self.returned.is_empty() && self.again.is_empty();
+        if !self.returned.is_empty() {
+            self.applier.returned(self.returned.clone(), now).await?;
+            self.returned.clear();
+        }
+        if !self.again.is_empty() {
+            let retried = self.again.clone();
+            self.store.commit(Commit { retried, ..Commit::default() }).await?;
+            self.again.clear();
+        }
+        Ok(!idle)
+    }
+
+    /// Under a test clock: goes to the next due moment, or answers who asked for the time.
+    async fn move_time(&mut self) -> Result<bool, StoreError> {
+        let Some(to) = self.advancing.iter().map(|(to, _)| *to).min() else { return Ok(false) };
+        let next = self.store.next_due().await?.filter(|next| *next <= to);
+        if let Some(next) = next
+            && next > self.clock.now()
+        {
+            self.clock.advance_to(next);
+            return Ok(true);
+        }
+        self.clock.advance_to(to);
+        self.store.put_test_clock(self.clock.now()).await?;
+        let asked = std::mem::take(&mut self.advancing);
+        let (done, open) = asked.into_iter().partition(|(asked, _)| *asked <= to);
+        self.advancing = open;
+        let done: Vec<_> = done;
+        for (_, answer) in done {
+            let _ = answer.send(());
+        }
+        Ok(true)
+    }
+
+    /// Waits for a signal, an outcome, the next due time, the slow poll, or the word to stop.
+    async fn rest(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
+        let until = self.until_due().await?;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.wake.notified() => {}
+            () = tokio::time::sleep(until) => {}
+            Some(command) = self.commands.recv() => match command {
+                Command::Advance { to, done } => self.advancing.push((to, done)),
+                Command::Settle { done } => self.settling.push(done),
+            },
+            Some(one) = self.running.join_next() => {
+                let finished = one.ok().into_iter().collect();
+                self.take_back(finished, self.clock.now()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn until_due(&self) -> Result<Duration, StoreError> {
+        if self.clock.is_test() {
+            return Ok(POLL);
+        }
+        let Some(next) = self.store.next_due().await? else { return Ok(POLL) };
+        let ahead = next.duration_since(self.clock.now());
+        let millis = ahead.as_millis().clamp(1, POLL.as_millis() as i128);
+        Ok(Duration::from_millis(millis as u64))
+    }
+
+    /// Lets effects under way come back, applies them, and makes the store durable.
+    async fn finish(mut self) -> Result<(), StoreError> {
+        let all = async {
+            let mut finished = Vec::new();
+            while let Some(one) = self.running.join_next().await {
+                finished.extend(one.ok());
+            }
+            finished
+        };
+        match tokio::time::timeout(GRACE, all).await {
+            Ok(finished) => {
+                let now = self.clock.now();
+                self.take_back(finished, now).await?;
+            }
+            // Their claims stand; the next run takes them up as "begun by an earlier run".
+            Err(_) => tracing::warn!("effects are still under way; the next start looks them up"),
+        }
+        self.store.close().await
+    }
+}

@@ -1,0 +1,78 @@
+//! The postman: renders a message and hands it to its channel.
+//!
+//! Why here: the executor knows effects, not templates. This is where the two meet.
+//!
+//! What must stay true: the card-update link is made here, at the last moment, and is in no log.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Postman;
+use crate::channel::{Deliver, Delivery, Envelope};
+use crate::core::customer::Channel;
+use crate::core::effect::{MessageOrder, SendOutcome};
+use crate::core::event::Contact;
+use crate::core::ids::CaseId;
+use crate::message::{self, Brand, Rendered};
+
+/// Makes the card-update link of a case.
+pub type Links = Arc<dyn Fn(&CaseId) -> String + Send + Sync>;
+
+/// Sends messages in the merchant's name.
+pub struct BrandedPost {
+    brand: Arc<Brand>,
+    links: Links,
+    channels: Vec<Arc<dyn Deliver>>,
+}
+
+impl BrandedPost {
+    /// A postman for these channels.
+    pub fn new(brand: Arc<Brand>, links: Links, channels: Vec<Arc<dyn Deliver>>) -> Self {
+        Self { brand, links, channels }
+    }
+}
+
+#[async_trait]
+impl Postman for BrandedPost {
+    async fn send(
+        &self,
+        case: &CaseId,
+        order: &MessageOrder,
+    ) -> Result<(SendOutcome, String), String> {
+        let known = self.channels.iter().find(|channel| channel.channel() == order.channel);
+        let Some(channel) = known.filter(|channel| channel.reaches(&order.contact)) else {
+            let answer = format!("no {} channel reaches this customer", order.channel.as_str());
+            return Ok((SendOutcome::Failed { answer }, String::new()));
+        };
+        let link = (self.links)(case);
+        let rendered = match message::render(order, &self.brand, &link) {
+            Ok(rendered) => rendered,
+            Err(error) => {
+                let answer = format!("failed to {error}");
+                return Ok((SendOutcome::Failed { answer }, String::new()));
+            }
+        };
+        let to = address(order.channel, &order.contact);
+        let envelope = Envelope { id: order.id.clone(), contact: order.contact.clone(), rendered };
+        match channel.deliver(&envelope).await {
+            Delivery::Accepted { answer } => Ok((sent(envelope.rendered, answer), to)),
+            Delivery::Later { answer } => Err(answer),
+            Delivery::Refused { answer } => Ok((SendOutcome::Failed { answer }, to)),
+            Delivery::Unknown { .. } => Ok((SendOutcome::Unknown, to)),
+        }
+    }
+}
+
+fn sent(rendered: Rendered, answer: String) -> SendOutcome {
+    let Rendered { locale, subject, text, html } = rendered;
+    SendOutcome::Sent { answer, subject, text, html, locale }
+}
+
+fn address(channel: Channel, contact: &Contact) -> String {
+    let address = match channel {
+        Channel::Email => &contact.email,
+        Channel::Sms | Channel::Whatsapp => &contact.phone,
+    };
+    address.clone().unwrap_or_default()
+}
