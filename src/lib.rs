@@ -28,6 +28,7 @@ pub mod config;
 pub mod core;
 pub mod gateway;
 pub mod message;
+pub mod sandbox;
 pub mod store;
 pub mod telemetry;
 pub mod worker;
