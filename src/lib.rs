@@ -27,6 +27,7 @@ pub mod clock;
 pub mod config;
 pub mod core;
 pub mod gateway;
+pub mod lab;
 pub mod message;
 pub mod sandbox;
 pub mod store;
