@@ -27,6 +27,7 @@ pub mod clock;
 pub mod config;
 pub mod core;
 pub mod gateway;
+pub mod http;
 pub mod lab;
 pub mod message;
 pub mod sandbox;

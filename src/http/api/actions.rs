@@ -1,0 +1,114 @@
+//! `POST /cases/{id}/{retry|pause|resume|stop|mark-paid|link}`.
+//!
+//! Why here: a person's action is an input with the idempotency key as its id.
+//!
+//! What must stay true: the same key is acted on once; the same key with another body is refused.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::cases::load;
+use super::input::{Fields, checked, json as read_json};
+use crate::clock::real_now;
+use crate::core::ids::GatewayId;
+use crate::core::input::OperatorAction;
+use crate::http::view::case_json;
+use crate::http::{AppState, Problem, link};
+use crate::store::{Appended, InboxBody};
+
+/// The inbox's name for programs.
+const SOURCE: &str = "api";
+
+/// Longest idempotency key.
+const MAX_KEY: usize = 255;
+
+/// One action.
+pub(super) async fn act(
+    State(state): State<AppState>,
+    Path((id, action)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    let case = load(&state, &id).await?;
+    if action == "link" {
+        let url = link::url(&state.brand.public_url, &state.link_key, &case.id);
+        return Ok(Json(json!({ "url": url })));
+    }
+    let action = read_action(&action, &body)?;
+    let body = InboxBody::Operator { case: case.id.clone(), action };
+    append(&state, idempotency_key(&headers)?, body).await?;
+    let now = state.store.case(&case.id).await?;
+    Ok(Json(case_json(&now.unwrap_or(case))))
+}
+
+fn read_action(name: &str, body: &[u8]) -> Result<OperatorAction, Problem> {
+    let known: &[&str] = match name {
+        "pause" => &["until"],
+        "stop" => &["reason"],
+        "mark-paid" | "resume" | "retry" => &[],
+        _ => return Err(Problem::not_found("there is no such action")),
+    };
+    let mut errors = Vec::new();
+    let mut fields = Fields::of(read_json(body)?, String::new(), known, &mut errors);
+    let action = match name {
+        "mark-paid" => OperatorAction::MarkPaid,
+        "pause" => {
+            let until: Option<Timestamp> =
+                fields.parsed("until", "it must be a time, e.g. 2030-01-31T09:00:00Z");
+            OperatorAction::Pause { until }
+        }
+        "resume" => OperatorAction::Resume,
+        "retry" => OperatorAction::Retry,
+        _ => OperatorAction::Stop { reason: fields.text("reason", reason) },
+    };
+    checked(action, errors)
+}
+
+/// The reason goes into the ledger and in front of people.
+fn reason(text: &str) -> Result<(), &'static str> {
+    if text.chars().count() <= 500 { Ok(()) } else { Err("it is longer than 500 characters") }
+}
+
+/// The `Idempotency-Key` of a request.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().ok().map(str::trim).filter(|t| !t.is_empty() && t.len() <= MAX_KEY);
+    text.map(|text| Some(format!("key:{text}"))).ok_or_else(|| {
+        let detail = format!("`Idempotency-Key` must be 1 to {MAX_KEY} ASCII characters");
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail)
+    })
+}
+
+/// Appends an input and waits until it is applied.
+pub(super) async fn append(
+    state: &AppState,
+    key: Option<String>,
+    body: InboxBody,
+) -> Result<(), Problem> {
+    let id = key.unwrap_or_else(unique);
+    if state.append(SOURCE, id.clone(), body.clone()).await? == Appended::Duplicate {
+        let before = state.store.input(&GatewayId::from(SOURCE), &id).await?;
+        if before.is_some_and(|record| record.body != body) {
+            return Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "this `Idempotency-Key` was used for another request: take a new one",
+            ));
+        }
+    }
+    state.settle().await;
+    Ok(())
+}
+
+/// An id that no other request has: the time, and a count within this process.
+pub(in crate::http) fn unique() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("auto:{}:{count}", real_now().as_nanosecond())
+}

@@ -1,0 +1,59 @@
+//! `/api/v1`: what programs and the command line use.
+//!
+//! Why here: every route is behind the admin token by one layer; lists are `{"data","has_more"}`,
+//! one object is itself, errors are problem JSON.
+//!
+//! What must stay true: an action is an input of the inbox like any other, so it is applied exactly
+//! once, whatever dies when.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post, put};
+
+use super::{AppState, Problem, auth};
+
+mod actions;
+mod cases;
+mod clock;
+mod customers;
+mod input;
+mod lists;
+mod plan;
+
+pub(super) use actions::unique;
+
+/// Routes that answer soon.
+pub(super) fn routes(state: &AppState) -> Router<AppState> {
+    let routes = Router::new()
+        .route("/api/v1/cases", get(cases::list))
+        .route("/api/v1/cases/{id}", get(cases::one))
+        .route("/api/v1/cases/{id}/ledger", get(cases::ledger))
+        .route("/api/v1/cases/{id}/plan", get(plan::plan))
+        .route("/api/v1/cases/{id}/{action}", post(actions::act))
+        .route("/api/v1/customers/{id}", put(customers::put))
+        .route("/api/v1/customers/{id}/payment-methods", put(customers::put_methods))
+        .route("/api/v1/messages", get(lists::messages))
+        .route("/api/v1/reports/recovery", get(lists::recovery))
+        .route("/api/v1/test-clock", get(clock::show));
+    guarded(routes, state)
+}
+
+/// Routes that take as long as they take: the test clock may move through weeks.
+pub(super) fn slow_routes(state: &AppState) -> Router<AppState> {
+    guarded(Router::new().route("/api/v1/test-clock/advance", post(clock::advance)), state)
+}
+
+fn guarded(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
+    routes.route_layer(middleware::from_fn_with_state(state.clone(), guard))
+}
+
+async fn guard(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    auth::bearer(&state, request.headers())?;
+    Ok(next.run(request).await)
+}

@@ -1,0 +1,219 @@
+//! HTTP: webhooks, hosted page, API, dashboard, health, metrics.
+//!
+//! Why here: everything that arrives over HTTP is checked, written to the inbox and answered. The
+//! rooms below decide nothing: what follows from an input is the business of worker and core.
+//!
+//! What must stay true: a webhook is acknowledged only when it is durable (design I3); `GET`
+//! changes nothing (I9); no route of a person or a program opens without the admin token; no
+//! concrete store and no gateway is named here.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use tokio::sync::Notify;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+
+use crate::clock::Clock;
+use crate::core::ids::GatewayId;
+use crate::gateway::Gateway;
+use crate::message::Brand;
+use crate::store::{InboxBody, InboxRecord, Store, StoreError};
+
+mod api;
+mod auth;
+mod dashboard;
+mod health;
+pub mod link;
+pub mod pages;
+mod pay;
+mod problem;
+mod view;
+mod webhooks;
+
+pub use problem::Problem;
+pub use view::case_json;
+
+/// Longest body of anything but a webhook.
+const MAX_BODY: usize = 256 * 1024;
+
+/// Longest time for one request, except for moving the test clock.
+const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// Longest wait until an appended input is applied; then the answer is given without it.
+const SETTLE_TIME: Duration = Duration::from_secs(10);
+
+/// What HTTP asks of the worker.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// Waits until everything that was appended before is applied, with its consequences of now.
+    async fn settle(&self);
+
+    /// Moves the test clock through every due moment in order, and answers when everything that
+    /// was due up to `to` is done.
+    async fn advance(&self, to: Timestamp) -> Result<(), AdvanceError>;
+}
+
+/// Why the test clock was not moved as far as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("advance the test clock: {0}")]
+pub struct AdvanceError(pub String);
+
+/// Whether the service can take webhooks; the reason when not.
+#[derive(Debug, Clone)]
+pub struct Readiness(Arc<RwLock<Option<String>>>);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(Arc::new(RwLock::new(Some("starting".to_owned()))))
+    }
+}
+
+impl Readiness {
+    /// From now on it can.
+    pub fn ready(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// From now on it cannot.
+    pub fn unready(&self, reason: impl Into<String>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(reason.into());
+    }
+
+    /// Why it cannot.
+    pub fn reason(&self) -> Option<String> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Everything that the routes need.
+#[derive(Clone)]
+pub struct AppState {
+    /// Everything that survives.
+    pub store: Arc<dyn Store>,
+    /// The configured gateways.
+    pub gateways: Arc<[Arc<dyn Gateway>]>,
+    /// The service's time.
+    pub clock: Clock,
+    /// Wakes the worker after each append.
+    pub wake: Arc<Notify>,
+    /// The worker.
+    pub engine: Arc<dyn Engine>,
+    /// Opens API, dashboard and metrics; without it they stay closed.
+    pub admin_token: Option<SecretString>,
+    /// Whose service this is.
+    pub brand: Arc<Brand>,
+    /// Whether webhooks can be taken.
+    pub readiness: Readiness,
+    /// The metrics as Prometheus reads them.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Signs card-update links: [`Store::link_key`].
+    pub link_key: [u8; 32],
+}
+
+impl AppState {
+    /// The configured gateway with this id.
+    fn gateway(&self, id: &str) -> Option<&Arc<dyn Gateway>> {
+        self.gateways.iter().find(|gateway| gateway.id().as_str() == id)
+    }
+
+    /// Appends one input, durably, and wakes the worker.
+    async fn append(
+        &self,
+        source: &str,
+        id: String,
+        body: InboxBody,
+    ) -> Result<crate::store::Appended, StoreError> {
+        let source = GatewayId::from(source);
+        let record = InboxRecord { source, id, received_at: self.clock.now(), body };
+        let appended = self.store.append(vec![record]).await?;
+        self.wake.notify_one();
+        let first = appended.into_iter().next();
+        first.ok_or_else(|| StoreError::Refused("it answered for no record".to_owned()))
+    }
+
+    /// Waits until what was appended is applied, within reason.
+    async fn settle(&self) {
+        if tokio::time::timeout(SETTLE_TIME, self.engine.settle()).await.is_err() {
+            tracing::warn!("the worker has not applied an input in time; answering without it");
+        }
+    }
+}
+
+/// Every route.
+pub fn router(state: AppState) -> Router {
+    let quick = Router::new()
+        .route("/webhooks/{gateway}", post(webhooks::receive))
+        .route("/livez", get(health::live))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/pay/{token}", get(pay::show))
+        .route("/pay/{token}/update-card", post(pay::update_card))
+        .route("/pay/{token}/stop-reminders", post(pay::stop_reminders))
+        .merge(dashboard::routes())
+        .merge(api::routes(&state))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME));
+    quick
+        .merge(api::slow_routes(&state))
+        .fallback(async || Problem::not_found("there is no such route"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "wrong method")
+        })
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(default_header(header::CACHE_CONTROL, "no-store"))
+        .layer(default_header(header::REFERRER_POLICY, "no-referrer"))
+        .layer(default_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(default_header(header::X_FRAME_OPTIONS, "DENY"))
+        .layer(default_header(HeaderName::from_static("x-robots-tag"), "noindex, nofollow"))
+        .layer(default_header(header::CONTENT_SECURITY_POLICY, CLOSED_POLICY))
+        .with_state(state)
+}
+
+/// For answers that are no pages: they may do nothing at all in a browser.
+const CLOSED_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+fn default_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// A handler that panicked takes no other request with it. What it says may hold anything, so it is
+/// not logged.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a request handler panicked");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something broke on our side")
+        .into_response()
+}
+
+/// An HTML page with the headers of a page.
+fn page(status: StatusCode, html: String) -> Response {
+    let policy = pages::content_security_policy(&html);
+    let mut response = (status, axum::response::Html(html)).into_response();
+    if let Ok(value) = HeaderValue::from_str(&policy)
+        && !policy.is_empty()
+    {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, value);
+    }
+    response
+}
+
+/// Sends the browser on with a `GET`.
+fn see_other(location: &str) -> Response {
+    match HeaderValue::from_str(location) {
+        Ok(value) => (StatusCode::SEE_OTHER, [(header::LOCATION, value)]).into_response(),
+        Err(_) => {
+            Problem::new(StatusCode::BAD_GATEWAY, "bad_location", "the address is no address")
+                .into_response()
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The pages that people see: hosted page and dashboard, rendered to HTML.
+//!
+//! Why here: pure functions from a view to a string. Routes, sessions and the store are the
+//! business of `http`; what a page looks like and says is the business of this room.
+//!
+//! What must stay true: every value is escaped; a page works without JavaScript and loads nothing
+//! from elsewhere but the merchant's logo; nothing on a page acts on `GET`.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use minijinja::{Environment, Value, context};
+use sha2::{Digest as _, Sha256};
+
+use crate::core::case::{Case, State};
+use crate::core::customer::Customer;
+use crate::core::decline::Category;
+use crate::core::ledger::LedgerEntry;
+use crate::core::money::Money;
+use crate::message::color::Color;
+use crate::message::{Brand, template};
+use crate::store::MessageRecord;
+
+mod desk;
+mod pay;
+
+pub use desk::{case_page, cases_page, problem_page};
+pub use pay::{pay_page, unknown_link_page};
+
+/// Where a case stands, as far as the customer is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayState {
+    /// The bank wants a confirmation; the card is fine.
+    ConfirmBank,
+    /// Ended unpaid.
+    Exhausted,
+    /// Owed.
+    Open,
+    /// Paid.
+    Recovered,
+    /// Nothing is owed any more, or nothing is collected.
+    Stopped,
+    /// A charge is under way.
+    Working,
+}
+
+/// One thing that a customer can do: a form that posts to `{action}/{door}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// `already-paid`.
+    AlreadyPaid,
+    /// `more-time`, with the field `date`.
+    MoreTime,
+    /// `other-way`.
+    OtherWay,
+    /// `retry`: the same card again.
+    Retry,
+    /// `stop-reminders`.
+    StopReminders,
+    /// `update-card`: also confirms with the bank.
+    UpdateCard,
+}
+
+/// What just happened, told once at the top of the hosted page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PayNotice {
+    /// The customer came back from the gateway's page.
+    CardReceived,
+    /// We wrote down that they say it is paid.
+    NotedAlreadyPaid,
+    /// We wrote down the date that they asked for.
+    NotedMoreTime,
+    /// No more reminders.
+    RemindersStopped,
+    /// We try the same card again.
+    Retrying,
+    /// The gateway's page could not be opened; nothing was changed.
+    Unavailable,
+}
+
+/// What the hosted page shows.
+#[derive(Debug, Clone)]
+pub struct PayView {
+    /// Whose page it is.
+    pub brand: Brand,
+    /// Where the case stands.
+    pub state: PayState,
+    /// The exact amount.
+    pub amount: Money,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The card's last four.
+    pub last4: Option<String>,
+    /// Why it did not go through: chooses the words, never shown raw.
+    pub category: Option<Category>,
+    /// When we try again.
+    pub retry_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The customer's time zone; `None`: the merchant's.
+    pub time_zone: Option<String>,
+    /// What can be done here, where the case is open.
+    pub doors: Vec<Door>,
+    /// What forms post to, without the door: `/pay/{token}`.
+    pub action: String,
+    /// What just happened.
+    pub notice: Option<PayNotice>,
+}
+
+/// What every page of the dashboard shows around its content.
+#[derive(Debug, Clone)]
+pub struct Shell {
+    /// The merchant's name.
+    pub brand: String,
+    /// The zone that times are shown in.
+    pub time_zone: String,
+    /// The service's time.
+    pub now: Timestamp,
+    /// Whether that is a test clock.
+    pub test_clock: bool,
+    /// Sent back with every form of a case as the field `csrf`.
+    pub csrf: Option<String>,
+    /// What just happened, told once.
+    pub notice: Option<String>,
+}
+
+/// The list of cases.
+#[derive(Debug, Clone)]
+pub struct CasesView {
+    /// Around it.
+    pub shell: Shell,
+    /// This page's cases.
+    pub cases: Vec<Case>,
+    /// Names of their customers by the billing gateway's id, as far as known.
+    pub names: BTreeMap<String, String>,
+    /// How many cases are in each state.
+    pub counts: BTreeMap<State, u64>,
+    /// The filter by state: query parameter `state`.
+    pub state: Option<State>,
+    /// The search: query parameter `q`, a customer or an invoice.
+    pub query: String,
+    /// Where the next page is: query parameter `after`.
+    pub next_after: Option<String>,
+    /// For the empty list: the command that makes a first case.
+    pub trigger_command: String,
+}
+
+/// One case.
+#[derive(Debug, Clone)]
+pub struct CaseView {
+    /// Around it.
+    pub shell: Shell,
+    /// The case.
+    pub case: Case,
+    /// Its customer.
+    pub customer: Option<Customer>,
+    /// Its ledger, oldest first.
+    pub ledger: Vec<LedgerEntry>,
+    /// Its messages exactly as sent, oldest first.
+    pub messages: Vec<MessageRecord>,
+    /// A card-update link that was just asked for.
+    pub link: Option<String>,
+}
+
+/// `GET /login`: posts the field `token` to `/login`. `problem` is told above the field.
+pub fn login_page(brand: &str, problem: Option<&str>) -> String {
+    fill("login.html", context! { lang => "en", css => css(None), brand, problem })
+}
+
+/// The `Content-Security-Policy` to send with a rendered page: no script at all, and of styles only
+/// the page's own. Forms may lead to a gateway's page, so they are not restricted here.
+pub fn content_security_policy(html: &str) -> String {
+    let style = html.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>"));
+    let hash = STANDARD.encode(Sha256::digest(style.map_or("", |(style, _)| style)));
+    // A message shown in its frame brings its own styles, and the frame inherits this policy.
+    let styles = if html.contains("<iframe ") {
+        "'unsafe-inline'".to_owned()
+    } else {
+        format!("'sha256-{hash}'")
+    };
+    format!(
+        "default-src 'none'; style-src {styles}; img-src https: data:; base-uri 'none'; \
+         frame-ancestors 'none'"
+    )
+}
+
+/// The one style sheet, with the brand's color in it.
+fn css(brand: Option<&Brand>) -> Value {
+    let sheet = include_str!("../assets/recoup.css");
+    let color = brand.map_or(String::new(), |brand| {
+        let color = Color::of_brand(brand.color.as_deref());
+        format!(":root{{--brand:{};--ink:{}}}\n", color.to_hex(), color.ink())
+    });
+    Value::from_safe_string(format!("{sheet}{color}"))
+}
+
+/// Fills a page. A template that cannot be filled is a bug that tests find; the reader gets a
+/// plain page without what would be wrong on it.
+fn fill(name: &str, values: Value) -> String {
+    let filled = TEMPLATES.get_template(name).and_then(|page| page.render(values));
+    filled.unwrap_or_else(|error| {
+        tracing::error!(page = name, %error, "a page cannot be rendered");
+        "<!doctype html><title>Error</title><p>This page cannot be shown right now.</p>".to_owned()
+    })
+}
+
+const FILES: &[(&str, &str)] = &[
+    ("base.html", include_str!("base.html")),
+    ("case.html", include_str!("case.html")),
+    ("cases.html", include_str!("cases.html")),
+    ("login.html", include_str!("login.html")),
+    ("pay.html", include_str!("pay.html")),
+    ("problem.html", include_str!("problem.html")),
+    ("shell.html", include_str!("shell.html")),
+];
+
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| template::environment(FILES));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_parses() {
+        for (name, _) in FILES {
+            TEMPLATES.get_template(name).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_policy_allows_the_pages_own_style_only() {
+        let policy = content_security_policy(&login_page("Acme", None));
+        assert!(policy.contains("style-src 'sha256-"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+}
