@@ -23,6 +23,7 @@
 //! ```
 
 pub mod channel;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod core;

@@ -1,3 +1,7 @@
-//! `recoup`: the commands come with `cli`.
+//! `recoup`: parse the command line, call the command, exit with its code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    recoup::cli::main()
+}

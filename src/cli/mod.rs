@@ -1,0 +1,156 @@
+//! The command line: one file a command.
+//!
+//! Why here: only `cli` puts concrete stores, gateways and channels together.
+//!
+//! What must stay true: data goes to stdout, messages to stderr; exit code 0 is done, 1 is "the
+//! thing asked about is not well", 2 is "used wrongly".
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+mod act;
+mod backend;
+mod backup;
+mod cases;
+mod chaos;
+mod check;
+mod classify;
+mod completions;
+mod compose;
+mod demo;
+mod explain;
+mod export;
+mod help;
+mod import;
+mod offline;
+mod open;
+mod parse;
+mod plan;
+mod sandbox;
+mod serve;
+mod show;
+mod transfer;
+mod trigger;
+mod verify;
+mod wallet;
+
+/// Gets failed subscription payments back.
+#[derive(Debug, Parser)]
+#[command(name = "recoup", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole story on this machine, in under a minute.
+    Demo(demo::Args),
+    /// Run the service.
+    Serve(serve::Args),
+    /// Validate the merchant file, offline.
+    Check(check::Args),
+    /// Run the sandbox gateways alone.
+    Sandbox(sandbox::Args),
+    /// Send one correctly signed webhook.
+    Trigger(trigger::Args),
+    /// Check a captured webhook, offline.
+    Verify(verify::Args),
+    /// Print the normalized events of a webhook body.
+    Parse(parse::Args),
+    /// Say what a decline code means and what follows.
+    Classify(classify::Args),
+    /// Dry run: every attempt and message with time and why.
+    Plan(plan::Args),
+    /// The ledger of a case, in words.
+    Explain(explain::Args),
+    /// List cases.
+    Cases(cases::Args),
+    /// Try a case now.
+    Retry(act::RetryArgs),
+    /// Hold a case.
+    Pause(act::PauseArgs),
+    /// Let a case go on.
+    Resume(act::ResumeArgs),
+    /// End a case.
+    Stop(act::StopArgs),
+    /// Print a case's card-update link.
+    Link(act::LinkArgs),
+    /// Write the store as JSON lines.
+    Export(export::Args),
+    /// Read a store, or a wallet of payment methods.
+    Import(import::Args),
+    /// Copy the store consistently.
+    Backup(backup::Args),
+    /// Run made histories that go wrong, and check every promise.
+    Chaos(chaos::Args),
+    /// Print shell completions.
+    Completions(completions::Args),
+}
+
+/// Parses the command line, runs the command, reports its error.
+pub fn main() -> ExitCode {
+    let mut command = help::grouped(Cli::command());
+    let mut matches = command.get_matches_mut();
+    let cli = Cli::from_arg_matches_mut(&mut matches)
+        .unwrap_or_else(|error| error.format(&mut command).exit());
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(error) => report(&error),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command line's own messages go to stderr")]
+fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("recoup: failed to {error:#}");
+    ExitCode::from(1)
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(args) => demo::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Sandbox(args) => sandbox::run(args),
+        Command::Trigger(args) => trigger::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Parse(args) => parse::run(args),
+        Command::Classify(args) => classify::run(args),
+        Command::Plan(args) => plan::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Cases(args) => cases::run(args),
+        Command::Retry(args) => act::retry(args),
+        Command::Pause(args) => act::pause(args),
+        Command::Resume(args) => act::resume(args),
+        Command::Stop(args) => act::stop(args),
+        Command::Link(args) => act::link(args),
+        Command::Export(args) => export::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Backup(args) => backup::run(args),
+        Command::Chaos(args) => chaos::run(args),
+        Command::Completions(args) => completions::run(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        help::grouped(Cli::command()).debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_and_speaks_json() {
+        let without_json = ["serve", "completions", "export", "import", "backup", "demo"];
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let json = command.get_arguments().any(|argument| argument.get_id() == "json");
+            assert!(json || without_json.contains(&name), "{name} has no --json");
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("recoup ") || name == "demo", "{name} has no examples");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `recoup serve`: the service.
+//!
+//! Why here: opens the store, composes the service, listens, and ends it in order.
+//!
+//! What must stay true: on SIGTERM it stops accepting, finishes the step in hand and flushes,
+//! within ten seconds; a store that refuses ends the process with exit code 1, and the gateways
+//! send again.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::compose::{self, Service};
+use super::open::open_store;
+use crate::clock::Clock;
+use crate::config::{Config, Surroundings, locate};
+use crate::{http, telemetry};
+
+/// How long open requests may take after the word to stop.
+const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  recoup serve\n  recoup serve --config shop.toml\n  \
+    recoup serve --test-clock 2026-01-01T00:00:00Z   time moves only by POST \
+    /api/v1/test-clock/advance\n\nStops on Ctrl-C or SIGTERM, within ten seconds.")]
+pub(super) struct Args {
+    /// The merchant file [default: recoup.toml, where there is one].
+    #[arg(long, short, value_name = "FILE", env = "RECOUP_CONFIG")]
+    config: Option<PathBuf>,
+    /// Listen here instead, e.g. 127.0.0.1:8080; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Start with a test clock at this time; a store that remembers a later one resumes there.
+    #[arg(long, value_name = "RFC3339")]
+    test_clock: Option<Timestamp>,
+}
+
+/// Runs the command.
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let path = locate(args.config);
+    let flags = args.listen.map(|listen| ("server.listen".to_owned(), listen));
+    let surroundings = Surroundings::of_process(flags.into_iter().collect());
+    let config = Config::load(path.as_deref(), &surroundings);
+    let config =
+        config.map_err(|problems| anyhow::anyhow!("read the merchant file\n{problems}"))?;
+    telemetry::start_logging("recoup=info,warn");
+    for warning in &config.warnings {
+        tracing::warn!("{}", warning.message);
+    }
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    runtime.block_on(serve(config, args.test_clock))
+}
+
+async fn serve(config: Config, test_clock: Option<Timestamp>) -> anyhow::Result<ExitCode> {
+    let store = open_store(&compose::store_url(&config))?;
+    let clock = match test_clock {
+        Some(start) => {
+            let remembered = store.test_clock().await.context("read the test clock")?;
+            Clock::test(remembered.map_or(start, |at| at.max(start)))
+        }
+        None => Clock::System,
+    };
+    let metrics = telemetry::start_metrics();
+    let service = compose::compose(&config, store, clock.clone(), metrics).await?;
+    let listener = TcpListener::bind(&config.server.listen)
+        .await
+        .with_context(|| format!("listen on {}", config.server.listen))?;
+    let address = listener.local_addr().context("read the address")?;
+    tracing::info!(%address, test_clock = clock.is_test(), "recoup is ready");
+    if config.server.admin_token.is_none() {
+        tracing::warn!(
+            "dashboard and API are closed: set [server] admin_token, e.g. to {{ env = \
+             \"RECOUP_ADMIN_TOKEN\" }}"
+        );
+    }
+    run_service(service, listener, asked_to_stop()).await?;
+    tracing::info!("recoup has stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs worker and routes until `stop` comes true, then ends both in order.
+pub(super) async fn run_service(
+    service: Service,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let Service { state, worker, handle: _handle } = service;
+    let readiness = state.readiness.clone();
+    let stopping = CancellationToken::new();
+    let mut worker = tokio::spawn(worker.run(stopping.clone()));
+    let closing = stopping.clone();
+    let routes = axum::serve(listener, http::router(state))
+        .with_graceful_shutdown(async move { closing.cancelled().await });
+    let mut routes = tokio::spawn(async move { routes.await });
+    readiness.ready();
+    tokio::select! {
+        () = stop => {}
+        ended = &mut worker => {
+            // Only a store that refuses ends it before it is told to: fail-stop.
+            readiness.unready("the store refused a write; restart");
+            stopping.cancel();
+            drop(tokio::time::timeout(LAST_CALL, routes).await);
+            return ended.context("run the worker")?.context("keep working");
+        }
+        ended = &mut routes => return ended.context("serve")?.context("serve"),
+    }
+    readiness.unready("stopping");
+    stopping.cancel();
+    drop(tokio::time::timeout(LAST_CALL, &mut routes).await);
+    routes.abort();
+    worker.await.context("stop the worker")?.context("make the store durable")
+}
+
+/// Comes true on Ctrl-C or SIGTERM.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => return,
+                _ = tokio::signal::ctrl_c() => return,
+            }
+        }
+    }
+    drop(tokio::signal::ctrl_c().await);
+}
