@@ -1,0 +1,303 @@
+//! What every gateway client must do with every answer, and with none.
+//!
+//! Why here: the rules behind "never charged twice" are the same for all gateways; only the words
+//! differ. Each gateway says in its own words what happened ([`dialects`]); the expectations are
+//! written once.
+//!
+//! What must stay true: a row that a gateway cannot pass is a defect of its client, not of the row.
+
+use std::time::Duration;
+
+use recoup::core::decline::{Advice, Category};
+use recoup::core::effect::{
+    ChargeOutcome, LookUpAnswer, MarkPaidOrder, MarkPaidOutcome, RefundOrder,
+};
+use recoup::core::ids::{AttemptId, GatewayId};
+use recoup::gateway::wire::Timeouts;
+use recoup::gateway::{HostedPurpose, HostedRequest};
+use serde_json::json;
+
+use crate::dialect::{API_KEY, dialects, order, settings};
+use crate::double::{Double, Reply, nobody};
+
+fn is_unknown(outcome: &ChargeOutcome) -> bool {
+    matches!(outcome, ChargeOutcome::Unknown { .. })
+}
+
+#[tokio::test]
+async fn an_approval_says_which_payment_and_how_much() {
+    for dialect in dialects() {
+        let (outcome, double) = dialect.charge(Reply::json(200, dialect.approved.clone())).await;
+        let ChargeOutcome::Approved { payment, amount, method, .. } = outcome else {
+            panic!("{}: {outcome:?}", dialect.name)
+        };
+        assert_eq!(payment, "pi_1", "{}", dialect.name);
+        assert_eq!(amount, Some(order(true).amount), "{}", dialect.name);
+        assert_eq!(method.token.as_deref(), Some("pm_1"), "{}", dialect.name);
+        assert_eq!(double.lines(), [dialect.charge_line]);
+        let seen = &double.seen()[0];
+        assert_eq!(seen.header("idempotency-key"), "recoup-att_1");
+        assert_eq!(seen.header("authorization"), format!("Bearer {API_KEY}"));
+    }
+}
+
+#[tokio::test]
+async fn a_success_that_lacks_fields_is_a_success() {
+    for dialect in dialects() {
+        let (outcome, _) = dialect.charge(Reply::json(200, dialect.lacking.clone())).await;
+        let ChargeOutcome::Approved { payment, amount, .. } = outcome else {
+            panic!("{}: {outcome:?}", dialect.name)
+        };
+        assert!(!payment.is_empty());
+        assert_eq!(amount, None, "{}: not told, so not known", dialect.name);
+    }
+}
+
+#[tokio::test]
+async fn a_decline_has_its_code_and_category() {
+    for dialect in dialects() {
+        let (outcome, _) = dialect.charge(dialect.declined.clone()).await;
+        let ChargeOutcome::Declined { payment, decline, method } = outcome else {
+            panic!("{}: {outcome:?}", dialect.name)
+        };
+        assert_eq!(payment.as_deref(), Some("pi_1"), "{}", dialect.name);
+        assert_eq!(decline.code.as_deref(), Some("insufficient_funds"), "{}", dialect.name);
+        assert_eq!(decline.category, Category::InsufficientFunds, "{}", dialect.name);
+        assert_eq!(method.token.as_deref(), Some("pm_1"), "{}", dialect.name);
+    }
+}
+
+#[tokio::test]
+async fn a_charge_that_needs_the_customer_is_a_decline_with_that_advice() {
+    for dialect in dialects() {
+        let (outcome, _) = dialect.charge(dialect.wants_action.clone()).await;
+        let ChargeOutcome::Declined { decline, .. } = outcome else {
+            panic!("{}: {outcome:?}", dialect.name)
+        };
+        assert_eq!(decline.category, Category::AuthenticationRequired, "{}", dialect.name);
+        assert_eq!(decline.advice, Advice::Authenticate, "{}", dialect.name);
+    }
+}
+
+#[tokio::test]
+async fn a_pending_charge_is_looked_up_until_it_is_decided() {
+    for dialect in dialects() {
+        let (outcome, _) = dialect.charge(Reply::json(200, dialect.pending.clone())).await;
+        assert_eq!(outcome, ChargeOutcome::Pending { payment: Some("pi_1".into()) });
+        let still = dialect.look_up(&dialect.found_pending).await;
+        let pending = LookUpAnswer::Found(ChargeOutcome::Pending { payment: Some("pi_1".into()) });
+        assert_eq!(still, pending, "{}", dialect.name);
+        let then = dialect.look_up(&dialect.found_approved).await;
+        let LookUpAnswer::Found(ChargeOutcome::Approved { payment, amount, .. }) = then else {
+            panic!("{}: {then:?}", dialect.name)
+        };
+        assert_eq!((payment.as_str(), amount), ("pi_1", Some(order(true).amount)));
+    }
+}
+
+#[tokio::test]
+async fn a_look_up_finds_a_decline_and_tells_not_found_from_unavailable() {
+    for dialect in dialects() {
+        let found = dialect.look_up(&dialect.found_declined).await;
+        let LookUpAnswer::Found(ChargeOutcome::Declined { decline, .. }) = found else {
+            panic!("{}: {found:?}", dialect.name)
+        };
+        assert_eq!(decline.category, Category::InsufficientFunds, "{}", dialect.name);
+        assert_eq!(dialect.look_up(&dialect.not_found).await, LookUpAnswer::NotFound);
+        for broken in [
+            Reply::Drop,
+            Reply::DropInBody,
+            Reply::text(200, "<html>"),
+            Reply::text(200, "{}"),
+            Reply::text(401, "{}"),
+            Reply::text(429, "{}"),
+            Reply::text(500, "{}"),
+        ] {
+            let answer = dialect.look_up(std::slice::from_ref(&broken)).await;
+            let unavailable = matches!(answer, LookUpAnswer::Unavailable { .. });
+            assert!(unavailable, "{}: {broken:?} → {answer:?}", dialect.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_time_out_is_unknown_and_the_look_up_tells_before_from_after_effect() {
+    let short = Timeouts { connect: Duration::from_secs(5), total: Duration::from_millis(300) };
+    for dialect in dialects() {
+        let double = Double::new([Reply::Hang]).await;
+        let gateway = (dialect.make)(settings(&double.base), short);
+        let outcome = gateway.charge(&order(dialect.billing)).await;
+        assert!(is_unknown(&outcome), "{}: {outcome:?}", dialect.name);
+        assert_eq!(double.seen().len(), 1, "{}: nothing is sent again unasked", dialect.name);
+        let before_effect = dialect.look_up(&dialect.not_found).await;
+        assert_eq!(before_effect, LookUpAnswer::NotFound, "{}", dialect.name);
+        let after_effect = dialect.look_up(&dialect.found_approved).await;
+        let approved = matches!(after_effect, LookUpAnswer::Found(ChargeOutcome::Approved { .. }));
+        assert!(approved, "{}: {after_effect:?}", dialect.name);
+    }
+}
+
+#[tokio::test]
+async fn only_a_connection_that_never_was_is_not_sent() {
+    for dialect in dialects() {
+        let refused = dialect.gateway(&nobody()).charge(&order(dialect.billing)).await;
+        assert!(matches!(refused, ChargeOutcome::NotSent { .. }), "{}: {refused:?}", dialect.name);
+        for broken in [Reply::Drop, Reply::DropInBody] {
+            let (outcome, double) = dialect.charge(broken.clone()).await;
+            assert!(is_unknown(&outcome), "{}: {broken:?} → {outcome:?}", dialect.name);
+            assert_eq!(double.seen().len(), 1, "{}: nothing is sent again unasked", dialect.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_unknown() {
+    let huge = format!("{{\"status\":\"paid\",\"x\":\"{}\"}}", "x".repeat(1024 * 1024));
+    for dialect in dialects() {
+        for body in ["", "<html>paid</html>", "[]", "{}", "null", "{\"status\":7}", &huge] {
+            let (outcome, _) = dialect.charge(Reply::text(200, body)).await;
+            let shown: String = body.chars().take(30).collect();
+            assert!(is_unknown(&outcome), "{}: {shown} → {outcome:?}", dialect.name);
+        }
+        let (outcome, _) = dialect.charge(Reply::text(200, "{\"status\":\"brand_new\"}")).await;
+        assert!(is_unknown(&outcome), "{}: {outcome:?}", dialect.name);
+    }
+}
+
+#[tokio::test]
+async fn every_status_has_its_meaning() {
+    for dialect in dialects() {
+        for status in [500, 502, 503, 504, 408, 302] {
+            let reply = Reply::text(status, "{}").with("location", "http://127.0.0.1:1/");
+            let (outcome, double) = dialect.charge(reply).await;
+            assert!(is_unknown(&outcome), "{}: {status} → {outcome:?}", dialect.name);
+            assert_eq!(double.seen().len(), 1, "{}: {status}", dialect.name);
+        }
+        for status in [401, 403, 404, 422] {
+            let (outcome, _) = dialect.charge(Reply::text(status, "{}")).await;
+            let refused = matches!(outcome, ChargeOutcome::Refused { .. });
+            assert!(refused, "{}: {status} → {outcome:?}", dialect.name);
+        }
+        let limited = Reply::text(429, "{}").with("retry-after", "7");
+        let (outcome, _) = dialect.charge(limited).await;
+        assert_eq!(outcome, ChargeOutcome::Busy { retry_after_s: 7 }, "{}", dialect.name);
+        let (outcome, _) = dialect.charge(Reply::text(429, "")).await;
+        assert_eq!(outcome, ChargeOutcome::Busy { retry_after_s: 5 }, "{}", dialect.name);
+        let (outcome, _) = dialect.charge(dialect.in_progress.clone()).await;
+        assert!(matches!(outcome, ChargeOutcome::Busy { .. }), "{}: {outcome:?}", dialect.name);
+    }
+}
+
+#[tokio::test]
+async fn the_same_order_makes_the_same_bytes_and_charges_once() {
+    for dialect in dialects() {
+        let double = Double::new([Reply::json(200, dialect.approved.clone())]).await;
+        let gateway = dialect.gateway(&double.base);
+        let first = gateway.charge(&order(dialect.billing)).await;
+        let second = gateway.charge(&order(dialect.billing)).await;
+        assert_eq!(first, second, "{}", dialect.name);
+        assert!(matches!(first, ChargeOutcome::Approved { .. }));
+        assert_eq!(double.executed(), 1, "{}", dialect.name);
+        let seen = double.seen();
+        assert_eq!((&seen[0].path, &seen[0].body), (&seen[1].path, &seen[1].body));
+    }
+}
+
+#[tokio::test]
+async fn a_refund_is_made_once() {
+    for dialect in dialects() {
+        let double = Double::new([Reply::json(200, json!({ "status": "succeeded" }))]).await;
+        let gateway = dialect.gateway(&double.base);
+        let refund = RefundOrder {
+            gateway: GatewayId::from("under_test"),
+            attempt: AttemptId::from("att_1"),
+            charge: "pi_1".to_owned(),
+            amount: order(true).amount,
+        };
+        assert_eq!(gateway.refund(&refund, "eff_1").await, Ok(()), "{}", dialect.name);
+        assert_eq!(gateway.refund(&refund, "eff_1").await, Ok(()), "{}", dialect.name);
+        assert_eq!(double.executed(), 1, "{}", dialect.name);
+        assert_eq!(double.seen()[0].header("idempotency-key"), "eff_1");
+        double.then([Reply::text(500, ""), Reply::text(404, "{}")]);
+        let failed = gateway.refund(&refund, "eff_2").await.unwrap_err();
+        assert!(failed.is_transient(), "{}: {failed}", dialect.name);
+        let refused = gateway.refund(&refund, "eff_2").await.unwrap_err();
+        assert!(!refused.is_transient(), "{}: {refused}", dialect.name);
+    }
+}
+
+#[tokio::test]
+async fn a_hosted_session_is_an_address_of_the_web_or_an_error() {
+    for dialect in dialects() {
+        let request = HostedRequest {
+            purpose: HostedPurpose::UpdateCard,
+            customer: "cus_1".to_owned(),
+            invoice: "in_1".to_owned(),
+            return_url: "https://pay.example/pay/token".to_owned(),
+            idempotency_key: "eff_1".to_owned(),
+        };
+        let double = Double::new([Reply::json(200, dialect.session.clone())]).await;
+        let session = dialect.gateway(&double.base).hosted_session(&request).await.unwrap();
+        assert_eq!(json!(session.url), dialect.session["url"], "{}", dialect.name);
+        assert_eq!(double.seen()[0].header("idempotency-key"), "eff_1");
+        for wrong in [json!({}), json!({ "url": "javascript:alert(1)" }), json!({ "url": "/x" })] {
+            let double = Double::new([Reply::json(200, wrong)]).await;
+            let session = dialect.gateway(&double.base).hosted_session(&request).await;
+            assert!(session.is_err(), "{}", dialect.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_invoice_is_marked_as_paid_unless_it_was_paid_already() {
+    let mark = MarkPaidOrder {
+        gateway: GatewayId::from("under_test"),
+        invoice: "in_1".to_owned(),
+        paid_at: Some(GatewayId::from("backup")),
+        charge: Some("ch_9".to_owned()),
+    };
+    for dialect in dialects() {
+        let double = Double::new([Reply::json(200, dialect.paid.clone())]).await;
+        let gateway = dialect.gateway(&double.base);
+        for _ in 0..2 {
+            let done = gateway.mark_paid(&mark, "eff_1").await;
+            assert_eq!(done, Ok(MarkPaidOutcome::Done), "{}", dialect.name);
+        }
+        assert_eq!(double.executed(), 1, "{}", dialect.name);
+        double.then(dialect.already_paid.clone());
+        let already = gateway.mark_paid(&mark, "eff_2").await;
+        assert_eq!(already, Ok(MarkPaidOutcome::AlreadyPaid), "{}", dialect.name);
+        double.then([Reply::text(503, "")]);
+        assert!(gateway.mark_paid(&mark, "eff_3").await.unwrap_err().is_transient());
+    }
+}
+
+#[tokio::test]
+async fn no_text_holds_a_key_an_address_or_a_card_number() {
+    let message =
+        format!("key {API_KEY} of ana@example.com at https://x.example/?k=1 4242424242424242");
+    let error = json!({ "error": { "message": message }, "message": message, "detail": message });
+    for dialect in dialects() {
+        for status in [400, 402, 404, 500] {
+            let (outcome, _) = dialect.charge(Reply::json(status, error.clone())).await;
+            let shown = format!("{outcome:?}");
+            for secret in [API_KEY, "ana@", "x.example", "4242"] {
+                assert!(!shown.contains(secret), "{}: {shown}", dialect.name);
+            }
+        }
+        let shown = format!("{:?}", settings(&nobody()));
+        assert!(!shown.contains(API_KEY));
+    }
+}
+
+#[test]
+fn capabilities_are_data_that_the_core_can_wait_by() {
+    for dialect in dialects() {
+        let gateway = dialect.gateway("http://127.0.0.1:1");
+        let can = gateway.capabilities();
+        assert!(can.look_up, "{}: an unknown outcome must be resolvable", dialect.name);
+        let own_timeout = Timeouts::default().total.as_secs();
+        assert!(u64::from(can.horizon_s) >= 2 * own_timeout, "{}", dialect.name);
+        assert!(can.horizon_s < can.key_window_s, "{}: a re-send keeps its key", dialect.name);
+    }
+}

@@ -1,0 +1,22 @@
+//! Conformance: one suite a trait, run over every implementation of it.
+//!
+//! Why here: what the worker relies on is tested once, against each store and each gateway, so that
+//! a second one cannot be almost like the first.
+//!
+//! What must stay true: a new gateway or store is added to the list of its suite, and passes it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test stops at the first thing that is not as expected"
+)]
+
+mod dialect;
+mod double;
+mod gateways;
+mod http_protocol;
+mod stores;
+mod stripe_api;
+mod stripe_events;
+mod stripe_manage;

@@ -1,0 +1,30 @@
+//! Integration tests: one file a behavior, one binary.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
+
+mod cli_offline;
+mod commands;
+mod config;
+mod death;
+mod email;
+mod http_api;
+mod http_pages;
+mod http_samples;
+mod http_support;
+mod http_webhooks;
+mod messages;
+mod pages;
+mod plan;
+mod receiver;
+mod sandbox;
+mod sandbox_command;
+mod sandbox_faults;
+mod sandbox_http;
+mod sandbox_webhooks;
+mod stripe_api;
+mod subscriptions;
+mod transfer;
+mod trigger;
+mod views;
+mod webhook_fixtures;
+mod webhook_vectors;

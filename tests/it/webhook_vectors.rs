@@ -1,0 +1,359 @@
+//! Signatures against vectors that the gateways' own libraries made, and against damage.
+
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use recoup::gateway::{Rejection, RejectionCode, WebhookRequest, webhook_of};
+use secrecy::SecretString;
+use serde_json::Value;
+use sha2::Sha256;
+
+/// 2026-11-20T18:40:00Z.
+const NOW: i64 = 1_795_200_000;
+const STRIPE_SECRET: &str = "whsec_made_up_for_tests";
+/// `whsec_` and base64 of 32 made-up bytes.
+const HTTP_SECRET: &str = "whsec_bWFkZS11cC1mb3ItdGVzdHMtb25seS0zMi1ieXRlcw==";
+const BODY: &[u8] = br#"{"id":"evt_1","object":"event"}"#;
+
+type Headers = Vec<(String, String)>;
+
+fn judge(
+    kind: &str,
+    body: &[u8],
+    headers: &Headers,
+    secrets: &[&str],
+    now: i64,
+) -> Result<(), Rejection> {
+    let secrets: Vec<SecretString> = secrets.iter().map(|s| SecretString::from(*s)).collect();
+    let now = Timestamp::from_second(now).unwrap();
+    let request = WebhookRequest { body, headers, url: None, now };
+    (webhook_of(kind).unwrap().verify)(&request, &secrets)
+}
+
+fn code(verdict: Result<(), Rejection>) -> Option<RejectionCode> {
+    verdict.err().map(|no| no.code)
+}
+
+fn mac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().to_vec()
+}
+
+fn pairs(headers: &[(&str, &str)]) -> Headers {
+    headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+
+fn stripe_signature(secret: &str, at: i64, body: &[u8]) -> String {
+    hex::encode(mac(secret.as_bytes(), &[at.to_string().as_bytes(), b".", body]))
+}
+
+fn stripe(header: &str) -> Headers {
+    pairs(&[("Stripe-Signature", header)])
+}
+
+fn signed_stripe(at: i64, body: &[u8]) -> Headers {
+    stripe(&format!("t={at},v1={}", stripe_signature(STRIPE_SECRET, at, body)))
+}
+
+fn http_signature(id: &str, at: &str, body: &[u8]) -> String {
+    let key = STANDARD.decode(HTTP_SECRET.trim_start_matches("whsec_")).unwrap();
+    STANDARD.encode(mac(&key, &[id.as_bytes(), b".", at.as_bytes(), b".", body]))
+}
+
+fn http(family: &str, id: &str, at: &str, signature: &str) -> Headers {
+    vec![
+        (format!("{family}-id"), id.to_owned()),
+        (format!("{family}-timestamp"), at.to_owned()),
+        (format!("{family}-signature"), signature.to_owned()),
+    ]
+}
+
+fn signed_http(at: i64, body: &[u8]) -> Headers {
+    let signature = format!("v1,{}", http_signature("msg_1", &at.to_string(), body));
+    http("webhook", "msg_1", &at.to_string(), &signature)
+}
+
+#[test]
+fn stripe_says_which_check_failed() {
+    use RejectionCode as C;
+    let good = stripe_signature(STRIPE_SECRET, NOW, BODY);
+    let zeros = "0".repeat(64);
+    for (header, wanted) in [
+        (format!("t={NOW},v1={good}"), None),
+        (format!("v1={good},t={NOW}"), None),
+        (format!("t={NOW},v1={zeros},v1={good}"), None),
+        (format!("t={NOW},v0=zz,foo=bar,baz,v1={good}"), None),
+        (String::new(), Some(C::MissingHeader)),
+        ("  ".to_owned(), Some(C::MissingHeader)),
+        ("x".to_owned(), Some(C::MalformedHeader)),
+        (format!("v1={good}"), Some(C::MalformedHeader)),
+        (format!("t=,v1={good}"), Some(C::MalformedHeader)),
+        (format!("t=abc,v1={good}"), Some(C::MalformedHeader)),
+        (format!("t=-{NOW},v1={good}"), Some(C::MalformedHeader)),
+        (format!("t={NOW},t={NOW},v1={good}"), Some(C::MalformedHeader)),
+        (format!("t=99999999999999999999,v1={good}"), Some(C::MalformedHeader)),
+        (format!("t={NOW}"), Some(C::NoSignatureMatch)),
+        (format!("t={NOW},v0={good}"), Some(C::NoSignatureMatch)),
+        (format!("t={NOW},V1={good}"), Some(C::NoSignatureMatch)),
+        (format!("t={NOW},v1={}", good.to_uppercase()), Some(C::NoSignatureMatch)),
+        (format!("t={NOW},v1={}", &good[..62]), Some(C::NoSignatureMatch)),
+        (format!("t={NOW},v1={good}00"), Some(C::NoSignatureMatch)),
+        (format!("t={NOW},v1="), Some(C::NoSignatureMatch)),
+        (format!("t={},v1={good}", NOW + 1), Some(C::NoSignatureMatch)),
+        (format!("t=0{NOW},v1={good}"), Some(C::NoSignatureMatch)),
+    ] {
+        let verdict = judge("stripe", BODY, &stripe(&header), &[STRIPE_SECRET], NOW);
+        assert_eq!(code(verdict), wanted, "{header}");
+    }
+    assert_eq!(code(judge("stripe", BODY, &vec![], &[STRIPE_SECRET], NOW)), Some(C::MissingHeader));
+}
+
+#[test]
+fn any_of_several_secrets_counts_and_an_empty_one_never() {
+    let headers = signed_stripe(NOW, BODY);
+    assert!(judge("stripe", BODY, &headers, &["whsec_old", STRIPE_SECRET], NOW).is_ok());
+    assert!(judge("stripe", BODY, &headers, &["whsec_old"], NOW).is_err());
+    assert!(judge("stripe", BODY, &headers, &[], NOW).is_err());
+    let forged = stripe(&format!("t={NOW},v1={}", stripe_signature("", NOW, BODY)));
+    assert!(judge("stripe", BODY, &forged, &[""], NOW).is_err());
+    let forged = STANDARD.encode(mac(b"", &[b"msg_1.", NOW.to_string().as_bytes(), b".", BODY]));
+    let forged = http("webhook", "msg_1", &NOW.to_string(), &format!("v1,{forged}"));
+    for empty in ["", "whsec_"] {
+        assert!(judge("http", BODY, &forged, &[empty], NOW).is_err());
+    }
+}
+
+#[test]
+fn time_is_judged_only_after_a_signature_matched() {
+    use RejectionCode as C;
+    for (age, wanted) in [
+        (300, None),
+        (301, Some(C::TimestampTooOld)),
+        (-300, None),
+        (-301, Some(C::TimestampInFuture)),
+    ] {
+        let (stripe, http) = (signed_stripe(NOW, BODY), signed_http(NOW, BODY));
+        assert_eq!(code(judge("stripe", BODY, &stripe, &[STRIPE_SECRET], NOW + age)), wanted);
+        assert_eq!(code(judge("http", BODY, &http, &[HTTP_SECRET], NOW + age)), wanted);
+        if age.abs() > 300 {
+            let other = Some(C::NoSignatureMatch);
+            assert_eq!(code(judge("stripe", b"x", &stripe, &[STRIPE_SECRET], NOW + age)), other);
+            assert_eq!(code(judge("http", b"x", &http, &[HTTP_SECRET], NOW + age)), other);
+        }
+    }
+    let millis = NOW * 1000;
+    let headers = signed_stripe(millis, BODY);
+    let verdict = judge("stripe", BODY, &headers, &[STRIPE_SECRET], NOW);
+    assert_eq!(code(verdict), Some(C::TimestampInFuture));
+}
+
+#[test]
+fn standard_webhooks_says_which_check_failed() {
+    use RejectionCode as C;
+    let now = NOW.to_string();
+    let good = http_signature("msg_1", &now, BODY);
+    let key = STANDARD.decode(HTTP_SECRET.trim_start_matches("whsec_")).unwrap();
+    let in_hex = hex::encode(mac(&key, &[b"msg_1.", now.as_bytes(), b".", BODY]));
+    for (signature, wanted) in [
+        (format!("v1,{good}"), None),
+        (format!("v1a,AAAA v2,{good} v1,{good}"), None),
+        (format!("v1,AAAA  v1,{good}"), None),
+        (String::new(), Some(C::MissingHeader)),
+        ("not-a-signature".to_owned(), Some(C::MalformedHeader)),
+        (good.clone(), Some(C::NoSignatureMatch)),
+        (format!("v1a,{good}"), Some(C::NoSignatureMatch)),
+        (format!("v2,{good}"), Some(C::NoSignatureMatch)),
+        (format!("V1,{good}"), Some(C::NoSignatureMatch)),
+        (format!("v1={good}"), Some(C::NoSignatureMatch)),
+        (format!("v1,{in_hex}"), Some(C::NoSignatureMatch)),
+        (format!("v1,{}", good.trim_end_matches('=')), Some(C::NoSignatureMatch)),
+    ] {
+        let headers = http("webhook", "msg_1", &now, &signature);
+        let verdict = judge("http", BODY, &headers, &[HTTP_SECRET], NOW);
+        assert_eq!(code(verdict), wanted, "{signature}");
+    }
+    for at in ["soon", "1.5", "-1", "99999999999999999999"] {
+        let headers = http("webhook", "msg_1", at, &format!("v1,{good}"));
+        let verdict = judge("http", BODY, &headers, &[HTTP_SECRET], NOW);
+        assert_eq!(code(verdict), Some(C::MalformedHeader), "{at}");
+    }
+}
+
+#[test]
+fn standard_webhooks_takes_both_families_any_id_and_any_bytes() {
+    let now = NOW.to_string();
+    let bytes = [0xff, 0x00, b'\n', 0xfe];
+    for (family, id, body) in [
+        ("svix", "msg_1", BODY),
+        ("Webhook", "msg.with.dots", BODY),
+        ("WEBHOOK", "ñandú", &bytes[..]),
+        ("svix", "msg_1", b""),
+    ] {
+        let headers = http(family, id, &now, &format!("v1,{}", http_signature(id, &now, body)));
+        for secret in [
+            HTTP_SECRET,
+            HTTP_SECRET.trim_start_matches("whsec_"),
+            HTTP_SECRET.trim_end_matches('='),
+        ] {
+            assert!(judge("http", body, &headers, &[secret], NOW).is_ok(), "{family} {id}");
+        }
+    }
+    let all =
+        http("webhook", "msg_1", &now, &format!("v1,{}", http_signature("msg_1", &now, BODY)));
+    for missing in 0..3 {
+        let mut headers = all.clone();
+        headers.remove(missing);
+        let verdict = judge("http", BODY, &headers, &[HTTP_SECRET], NOW);
+        assert_eq!(code(verdict), Some(RejectionCode::MissingHeader));
+        let mut headers = all.clone();
+        headers[missing].1.clear();
+        let verdict = judge("http", BODY, &headers, &[HTTP_SECRET], NOW);
+        assert_eq!(code(verdict), Some(RejectionCode::MissingHeader));
+    }
+}
+
+#[test]
+fn hints_name_the_usual_cause_and_no_secret() {
+    let hint = |verdict: Result<(), Rejection>| verdict.unwrap_err().to_string();
+    let body = br#"{"a":1,"b":[1,2]}"#;
+    let headers = signed_stripe(NOW, body);
+    let rewritten = b"{ \"a\": 1, \"b\": [1, 2] }";
+    let found = hint(judge("stripe", rewritten, &headers, &[STRIPE_SECRET], NOW));
+    assert!(found.contains("parsed and written again"), "{found}");
+    let found =
+        hint(judge("stripe", b"{\"a\":1,\"b\":[1,2]}\r\n", &headers, &[STRIPE_SECRET], NOW));
+    assert!(found.contains("line end"), "{found}");
+    for (secret, words) in [
+        ("sk_live_made_up_secret", "API key"),
+        ("made_up_secret", "begins with `whsec_`"),
+        ("whsec_made_up_secret\n", "line end around"),
+        ("whsec_made_up_other", "another endpoint"),
+    ] {
+        let found = hint(judge("stripe", body, &headers, &[secret], NOW));
+        assert!(found.contains(words), "{found}");
+        assert!(!found.contains("made_up"), "{found}");
+    }
+    let found = hint(judge("http", body, &signed_http(NOW, BODY), &["not base64!"], NOW));
+    assert!(found.contains("base64") && !found.contains("not base64!"), "{found}");
+    let found = hint(judge("stripe", body, &headers, &[STRIPE_SECRET], NOW + 4000));
+    assert!(found.contains("4000 seconds old"), "{found}");
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_refused(
+        body in proptest::collection::vec(any::<u8>(), 1..200),
+        at in any::<prop::sample::Index>(),
+        bit in 0..8_u32,
+    ) {
+        let (stripe, http) = (signed_stripe(NOW, &body), signed_http(NOW, &body));
+        prop_assert!(judge("stripe", &body, &stripe, &[STRIPE_SECRET], NOW).is_ok());
+        prop_assert!(judge("http", &body, &http, &[HTTP_SECRET], NOW).is_ok());
+        let mut damaged = body.clone();
+        damaged[at.index(body.len())] ^= 1 << bit;
+        let refused = Some(RejectionCode::NoSignatureMatch);
+        let verdict = judge("stripe", &damaged, &stripe, &[STRIPE_SECRET], NOW);
+        prop_assert_eq!(code(verdict), refused);
+        let verdict = judge("http", &damaged, &http, &[HTTP_SECRET], NOW);
+        prop_assert_eq!(code(verdict), refused);
+    }
+
+    #[test]
+    fn a_damaged_header_is_refused_without_panic(
+        at in any::<prop::sample::Index>(),
+        to in "[ -~]",
+    ) {
+        for (kind, headers, secret) in [
+            ("stripe", signed_stripe(NOW, BODY), STRIPE_SECRET),
+            ("http", signed_http(NOW, BODY), HTTP_SECRET),
+        ] {
+            for which in 0..headers.len() {
+                let mut damaged = headers.clone();
+                let value = &mut damaged[which].1;
+                let at = at.index(value.len());
+                if value[at..=at] != to {
+                    value.replace_range(at..=at, &to);
+                    let verdict = judge(kind, BODY, &damaged, &[secret], NOW);
+                    prop_assert!(verdict.is_err(), "{:?}", damaged);
+                }
+            }
+        }
+    }
+}
+
+/// The vectors beside the repository, where they are.
+fn beside(path: &str) -> Option<Value> {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")).join(path);
+    Some(serde_json::from_slice(&std::fs::read(path).ok()?).unwrap())
+}
+
+fn headers_of(case: &Value) -> Headers {
+    let headers = case["headers"].as_object().unwrap();
+    headers.iter().map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect()
+}
+
+#[test]
+fn the_gateways_own_vectors() {
+    for (kind, file) in [("stripe", "stripe"), ("http", "standard-webhooks"), ("http", "svix")] {
+        let Some(vectors) = beside(&format!("vectors/{file}.json")) else { continue };
+        for case in vectors["cases"].as_array().unwrap() {
+            let body = STANDARD.decode(case["body_base64"].as_str().unwrap()).unwrap();
+            let secrets: Vec<&str> =
+                case["secrets"].as_array().unwrap().iter().map(|s| s.as_str().unwrap()).collect();
+            let now = case["now_unix"].as_i64().unwrap();
+            let verdict = judge(kind, &body, &headers_of(case), &secrets, now);
+            let wanted = case["expect"] == "valid";
+            assert_eq!(verdict.is_ok(), wanted, "{file} {} {verdict:?}", case["name"]);
+            if let Err(no) = verdict {
+                let name = case["name"].as_str().unwrap();
+                assert_eq!(no.code.as_str(), code_of(name), "{file} {name}");
+            }
+        }
+    }
+}
+
+fn code_of(name: &str) -> &'static str {
+    match name {
+        _ if name.starts_with("invalid_missing") => "missing_header",
+        "invalid_no_timestamp" | "invalid_garbage_header" => "malformed_header",
+        "invalid_stale_301s" => "timestamp_too_old",
+        "policy_future_timestamp_301s" | "policy_timestamp_milliseconds" => "timestamp_in_future",
+        _ => "no_signature_match",
+    }
+}
+
+#[test]
+fn the_signed_payloads() {
+    let Some(cases) = beside("fixtures/signatures.json") else { return };
+    for case in cases.as_array().unwrap() {
+        let gateway = case["gateway"].as_str().unwrap();
+        let kind = if gateway.starts_with("standard-webhooks") { "http" } else { gateway };
+        if !["stripe", "http"].contains(&kind) {
+            continue;
+        }
+        let file = format!("../shared/fixtures/{}", case["body_file"].as_str().unwrap());
+        let body = std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let secret = case["secret"].as_str().unwrap();
+        let verdict =
+            judge(kind, &body, &headers_of(case), &[secret], case["clock"].as_i64().unwrap());
+        let wanted = match case["expect"].as_str().unwrap() {
+            "accept" => None,
+            "missing_header" => Some(RejectionCode::MissingHeader),
+            "malformed" => Some(RejectionCode::MalformedHeader),
+            "timestamp_out_of_tolerance" => Some(RejectionCode::TimestampTooOld),
+            _ => Some(RejectionCode::NoSignatureMatch),
+        };
+        assert_eq!(code(verdict), wanted, "{gateway} {}", case["name"]);
+    }
+}

@@ -1,0 +1,101 @@
+//! What the documents must say: they go with the code, or the test fails.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::source::{ROOT, Source, read, sources, walk};
+
+/// The first cell of each row of the tables in a document, without its back-ticks.
+fn first_cells(document: &str) -> BTreeSet<String> {
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.filter_map(|row| row.split_once('`')).map(|(cell, _)| cell.to_owned()).collect()
+}
+
+#[test]
+fn every_dependency_has_a_reason() {
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    let mut direct = BTreeSet::new();
+    for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+        let table = manifest.get(section).and_then(toml::Value::as_table);
+        direct.extend(table.into_iter().flat_map(|table| table.keys().cloned()));
+    }
+    assert_eq!(direct, first_cells(&read("docs/adr/dependencies.md")));
+}
+
+/// Words between `before` and a closing quote.
+fn quoted_after(text: &str, before: &str) -> BTreeSet<String> {
+    let tails = text.split(before).skip(1);
+    tails.filter_map(|tail| tail.split_once('"')).map(|(word, _)| word.to_owned()).collect()
+}
+
+#[test]
+fn every_problem_and_metric_is_documented() {
+    let code: String = sources("src").iter().map(Source::code).collect();
+    let dense: String = code.split_whitespace().collect::<Vec<_>>().join(" ");
+    let dense = dense.replace("describe_counter!", "").replace("describe_gauge!", "");
+    let mut metrics = BTreeSet::new();
+    for kind in ["counter!( \"", "counter!(\"", "gauge!(\"", "gauge!( \"", "histogram!(\""] {
+        metrics.extend(quoted_after(&dense, kind));
+    }
+    assert!(metrics.len() >= 5, "{metrics:?}");
+    let operations = first_cells(&read("docs/OPERATIONS.md"));
+    let missing: Vec<_> = metrics.difference(&operations).collect();
+    assert!(missing.is_empty(), "docs/OPERATIONS.md does not name {missing:?}");
+    let gone = operations.iter().filter(|n| n.starts_with("recoup_") && !metrics.contains(*n));
+    assert_eq!(gone.collect::<Vec<_>>(), Vec::<&String>::new(), "these metrics are gone");
+}
+
+#[test]
+fn every_problem_code_is_documented() {
+    let http = sources("src").into_iter().filter(|source| source.room() == "http");
+    let http: String = http.map(|source| source.code()).collect();
+    let mut codes = BTreeSet::new();
+    // `StatusCode::X, "code"` or `status, "code"`, over a line break too.
+    for status in http.split("StatusCode::").chain(http.split("::new(status")).skip(1) {
+        let rest = status.trim_start_matches(|c: char| c.is_ascii_uppercase() || c == '_');
+        let rest = rest.strip_prefix(',').map(str::trim_start).unwrap_or_default();
+        let code = rest.strip_prefix('"').and_then(|rest| rest.split_once('"'));
+        codes.extend(code.map(|(code, _)| code.to_owned()).filter(|code| !code.contains(' ')));
+    }
+    assert!(codes.len() >= 10, "{codes:?}");
+    let gateway = read("src/gateway/mod.rs");
+    let names = gateway.split("impl RejectionCode").nth(1).unwrap();
+    codes.extend(quoted_after(names.split("/// A webhook").next().unwrap(), "=> \""));
+    let documented = first_cells(&read("docs/ERRORS.md"));
+    assert_eq!(codes, documented, "left: in the code, right: in docs/ERRORS.md");
+}
+
+#[test]
+fn every_link_of_the_documents_leads_somewhere() {
+    let mut documents = walk("docs", &["md"]);
+    for file in ["README.md", "CHANGELOG.md"] {
+        documents.push((Path::new(ROOT).join(file), read(file)));
+    }
+    for (path, text) in documents {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            let target = path.parent().unwrap().join(file);
+            assert!(target.exists(), "{}: {file} is not there", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_command_of_the_readme_is_there() {
+    let readme = read("README.md");
+    let table = readme.split("| commands |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let named: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+    let cells = named.iter().map(|line| line.split(" |").next().unwrap());
+    let commands: BTreeSet<String> =
+        cells.flat_map(|cell| cell.split(" · ")).map(|name| name.replace('`', "")).collect();
+    let code = read("src/cli/mod.rs");
+    let variants = code.split("enum Command {").nth(1).unwrap().split("\n}").next().unwrap();
+    let variants = variants.lines().filter_map(|line| line.trim().split_once("Args)"));
+    let there: BTreeSet<String> =
+        variants.map(|(line, _)| line.split('(').next().unwrap().to_lowercase()).collect();
+    assert!(there.len() > 10, "{there:?}");
+    assert_eq!(commands, there, "left: in the README, right: in the program");
+}
