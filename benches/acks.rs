@@ -29,6 +29,7 @@ use jiff::Timestamp;
 use recoup::clock::Clock;
 use recoup::core::ids::GatewayId;
 use recoup::gateway::stripe::Stripe;
+use recoup::gateway::wire::Timeouts;
 use recoup::gateway::{Gateway, GatewaySettings};
 use recoup::http::{AdvanceError, AppState, Engine, Readiness, router};
 use recoup::message::Brand;
@@ -137,7 +138,7 @@ fn bare_router() -> Router {
 fn real_router(path: &Path, device: Arc<dyn Device>) -> Router {
     let options = OpenOptions { device, ..OpenOptions::default() };
     let store: Arc<dyn Store> = Arc::new(SledStore::open_with(path, options).unwrap());
-    let stripe: Arc<dyn Gateway> = Arc::new(Stripe::new(settings()).unwrap());
+    let stripe: Arc<dyn Gateway> = Arc::new(Stripe::new(settings(), Timeouts::default()).unwrap());
     let readiness = Readiness::default();
     readiness.ready();
     router(AppState {
@@ -156,10 +157,9 @@ fn real_router(path: &Path, device: Arc<dyn Device>) -> Router {
 
 fn settings() -> GatewaySettings {
     GatewaySettings {
-        id: GatewayId::from("stripe"),
         api_base: Some("http://127.0.0.1:9".to_owned()),
-        api_key: "sk_test_nothing".into(),
         webhook_secrets: vec![SECRET.into()],
+        ..GatewaySettings::new(GatewayId::from("stripe"), "sk_test_nothing".into())
     }
 }
 

@@ -14,11 +14,11 @@ use jiff::Timestamp;
 use crate::channel::Deliver;
 use crate::channel::email::EmailChannel;
 use crate::clock::Clock;
-use crate::config::{Config, GatewayConfig, GatewayKind, StoreUrl, brand, policy};
+use crate::config::{Config, GatewayConfig, Secret, StoreUrl, brand, policy};
 use crate::core::policy::{Capabilities, Policy};
-use crate::gateway::http::HttpGateway;
-use crate::gateway::stripe::Stripe;
-use crate::gateway::{Gateway, GatewaySettings};
+use crate::gateway::kinds::Kind;
+use crate::gateway::wire::Timeouts;
+use crate::gateway::{self, Gateway, GatewaySettings};
 use crate::http::{self, AdvanceError, AppState, Engine, Readiness};
 use crate::store::Store;
 use crate::worker::{Applier, BrandedPost, Executor, Gateways, Handle, Worker};
@@ -84,30 +84,34 @@ pub(crate) fn store_url(config: &Config) -> String {
     }
 }
 
+fn kind_of(gateway: &GatewayConfig) -> anyhow::Result<&'static Kind> {
+    let kind = gateway.kind.as_str();
+    gateway::kind(kind).with_context(|| format!("find a client for gateways of kind {kind}"))
+}
+
 fn capabilities(gateway: &GatewayConfig) -> Capabilities {
-    match gateway.kind {
-        GatewayKind::Http => HttpGateway::what_it_can_do(),
-        GatewayKind::Stripe => Stripe::what_it_can_do(),
-    }
+    let profile = kind_of(gateway).map(|kind| (kind.profile)());
+    profile.map_or_else(|_| Capabilities::default(), |profile| profile.capabilities)
 }
 
 fn gateway(config: &GatewayConfig) -> anyhow::Result<Arc<dyn Gateway>> {
-    let settings = GatewaySettings {
-        id: config.id.clone(),
+    let built = (kind_of(config)?.build)(settings(config), Timeouts::default());
+    built.with_context(|| format!("set up gateway {}", config.id))
+}
+
+/// What a client is made from. Braintree's pair of keys signs in and verifies webhooks too.
+fn settings(config: &GatewayConfig) -> GatewaySettings {
+    let secret = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.get().clone());
+    let key = secret(&config.api_key).or_else(|| secret(&config.private_key));
+    let accounts = [&config.merchant_account, &config.merchant_id, &config.processing_channel];
+    GatewaySettings {
         api_base: config.api_base.clone(),
-        api_key: config.api_key.get().clone(),
         webhook_secrets: config.webhook_secrets.iter().map(|s| s.get().clone()).collect(),
-    };
-    let id = config.id.clone();
-    let built: Arc<dyn Gateway> = match config.kind {
-        GatewayKind::Http => {
-            Arc::new(HttpGateway::new(settings).with_context(|| format!("set up gateway {id}"))?)
-        }
-        GatewayKind::Stripe => {
-            Arc::new(Stripe::new(settings).with_context(|| format!("set up gateway {id}"))?)
-        }
-    };
-    Ok(built)
+        account: accounts.into_iter().find_map(Clone::clone),
+        public_key: secret(&config.public_key),
+        integrity_secret: secret(&config.integrity_secret),
+        ..GatewaySettings::new(config.id.clone(), key.unwrap_or_default())
+    }
 }
 
 fn channels(config: &Config) -> anyhow::Result<Vec<Arc<dyn Deliver>>> {

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use crate::gateway::{KINDS, WebhookOf, WebhookRequest, webhook_of};
+use crate::gateway::WebhookRequest;
+use crate::gateway::kinds::{self, Kind};
 
 /// Exit code: used wrongly.
 const USED_WRONGLY: u8 = 2;
@@ -90,10 +91,9 @@ fn header(line: &str) -> Result<(String, String), Usage> {
 }
 
 /// The kind of gateway, or what kinds there are.
-pub(super) fn gateway(kind: &str) -> Result<WebhookOf, Usage> {
-    webhook_of(kind).ok_or_else(|| {
-        let kinds: Vec<&str> = KINDS.iter().map(|entry| entry.kind).collect();
-        Usage::new(format!("no gateway of kind `{kind}`; there are: {}", kinds.join(", ")))
+pub(super) fn gateway(kind: &str) -> Result<&'static Kind, Usage> {
+    kinds::kind(kind).ok_or_else(|| {
+        Usage::new(format!("no gateway of kind `{kind}`; there are: {}", kinds::names()))
     })
 }
 

@@ -24,7 +24,8 @@ use crate::core::customer::{Customer, PaymentMethod};
 use crate::core::decline::RawDecline;
 use crate::core::event::{Event, PaymentMethodFacts};
 use crate::core::ids::{CardKey, GatewayId};
-use crate::gateway::{WebhookOf, WebhookRequest};
+use crate::gateway::WebhookRequest;
+use crate::gateway::kinds::Kind;
 use crate::lab::plan::{self, Frame, Plan, PlanStep, What};
 
 /// The gateway of an event, where nobody says otherwise and there is no merchant file.
@@ -162,7 +163,7 @@ fn made_up_gateway(kind: &str) -> String {
 }
 
 /// The billing gateway: only failures that it tells open a case.
-fn billing(args: &Args, config: &Config) -> anyhow::Result<WebhookOf> {
+fn billing(args: &Args, config: &Config) -> anyhow::Result<&'static Kind> {
     let Some(first) = config.gateways.first() else { bail!("plan: there is no gateway") };
     if let Some(named) = &args.gateway {
         let id = find_gateway(config, named)?;
@@ -199,6 +200,7 @@ fn around(args: &Args, config: &Config, event: &Event) -> Result<Around, Usage> 
             card: CardKey::of_token(&gateway, "taken to be there"),
             gateway,
             facts,
+            gateway_customer: None,
             network_transaction_id: None,
             default: true,
             consent: true,

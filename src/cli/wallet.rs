@@ -34,12 +34,13 @@ pub(super) const HELP: &str = "Columns, in any order; those marked * must be the
   country     where it was issued: CO, US, …
   funding     credit, debit or prepaid
   network_transaction_id   of the first payment that the customer agreed to
+  gateway_customer   the gateway's own id of the customer, where it is another
   default     true or false: the one to charge at its gateway
   consent     true or false: the customer agreed that it may be charged (default: false)
 
 What is listed for a customer at a gateway replaces what was known of them there.";
 
-const COLUMNS: [&str; 12] = [
+const COLUMNS: [&str; 13] = [
     "customer",
     "gateway",
     "token",
@@ -50,6 +51,7 @@ const COLUMNS: [&str; 12] = [
     "country",
     "funding",
     "network_transaction_id",
+    "gateway_customer",
     "default",
     "consent",
 ];
@@ -177,6 +179,7 @@ impl Cells<'_> {
             card: CardKey::of_token(&gateway, &token),
             gateway,
             facts,
+            gateway_customer: self.cell("gateway_customer").map(str::to_owned),
             network_transaction_id: self.cell("network_transaction_id").map(str::to_owned),
             default: self.flag("default")?,
             consent: self.flag("consent")?,

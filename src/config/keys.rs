@@ -107,12 +107,9 @@ const GATEWAY: &[Key] = &[
     required("id", Kind::Text(text::gateway_id)),
     required(
         "kind",
-        Kind::Choice {
-            known: &["stripe", "http"],
-            later: &["adyen", "braintree", "mercadopago", "wompi", "checkout"],
-        },
+        words(&["stripe", "adyen", "braintree", "mercadopago", "wompi", "checkout", "http"]),
     ),
-    required("api_key", Kind::Secret),
+    key("api_key", Kind::Secret),
     key("webhook_secrets", Kind::List(&Kind::Secret)),
     key("api_base", HTTP_URL),
     key("native_retries", words(&["observe", "off"])),
@@ -121,6 +118,7 @@ const GATEWAY: &[Key] = &[
     key("public_key", Kind::Secret),
     key("private_key", Kind::Secret),
     key("processing_channel", ANY),
+    key("integrity_secret", Kind::Secret),
 ];
 
 const RETRIES: &[Key] = &[

@@ -14,6 +14,7 @@ use serde::Deserialize as _;
 
 mod check;
 mod error;
+mod gateways;
 mod keys;
 mod policy;
 mod report;

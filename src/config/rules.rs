@@ -5,9 +5,10 @@
 //! What must stay true: nothing that the merchant asked for is left out in silence.
 
 use super::error::nearest;
+use super::gateways;
 use super::keys::PRESETS_LATER;
 use super::report::{Report, Trouble};
-use super::schema::{Config, GatewayKind, StoreUrl};
+use super::schema::{Config, StoreUrl};
 use super::text::is_plain_remote;
 use super::tree::{At, Node};
 use crate::core::customer::Channel;
@@ -26,11 +27,11 @@ const MIN_ADMIN_TOKEN: usize = 16;
 type Rule = fn(&Config, &Node, &mut Report<'_>);
 
 const RULES: [Rule; 12] = [
-    gateways_exist,
-    ids_differ,
-    http_has_base,
-    billing_has_webhooks,
-    keys_are_of_the_right_kind,
+    gateways::exist,
+    gateways::ids_differ,
+    gateways::have_what_they_need,
+    gateways::have_webhooks,
+    gateways::keys_are_of_the_right_kind,
     channels_work,
     steps_can_go_out,
     contact_policy_exists,
@@ -47,81 +48,12 @@ pub(super) fn apply(config: &Config, tree: &Node, report: &mut Report<'_>) {
     }
 }
 
-fn error(tree: &Node, path: &str, message: impl Into<String>) -> Trouble {
+pub(super) fn error(tree: &Node, path: &str, message: impl Into<String>) -> Trouble {
     Trouble::error(path, tree.place(path), message)
 }
 
-fn warning(tree: &Node, path: &str, message: impl Into<String>) -> Trouble {
+pub(super) fn warning(tree: &Node, path: &str, message: impl Into<String>) -> Trouble {
     Trouble::warning(path, tree.place(path), message)
-}
-
-fn gateways_exist(config: &Config, tree: &Node, report: &mut Report<'_>) {
-    if config.gateways.is_empty() {
-        let trouble = error(tree, "gateways", "there is no gateway");
-        report
-            .add(trouble.cure("add at least one `[[gateways]]`; the first is the billing gateway"));
-    }
-}
-
-fn ids_differ(config: &Config, tree: &Node, report: &mut Report<'_>) {
-    for (index, gateway) in config.gateways.iter().enumerate() {
-        if config.gateways[..index].iter().any(|other| other.id == gateway.id) {
-            let message = format!("a second gateway has the id `{}`", gateway.id);
-            let trouble = error(tree, &format!("gateways.{index}.id"), message);
-            report.add(trouble.cure("give each gateway an id of its own"));
-        }
-    }
-}
-
-fn http_has_base(config: &Config, tree: &Node, report: &mut Report<'_>) {
-    for (index, gateway) in config.gateways.iter().enumerate() {
-        if gateway.kind == GatewayKind::Http && gateway.api_base.is_none() {
-            let message = format!("the http gateway `{}` has no `api_base`", gateway.id);
-            let trouble = error(tree, &format!("gateways.{index}.api_base"), message);
-            report.add(trouble.cure("add `api_base = \"https://…\"`: where its API is"));
-        }
-    }
-}
-
-fn billing_has_webhooks(config: &Config, tree: &Node, report: &mut Report<'_>) {
-    for (index, gateway) in config.gateways.iter().enumerate() {
-        if !gateway.webhook_secrets.is_empty() {
-            continue;
-        }
-        let path = format!("gateways.{index}.webhook_secrets");
-        let cure = "add `webhook_secrets = [{ env = \"NAME\" }]`";
-        report.add(if index == 0 {
-            let message = "the billing gateway has no webhook secret: no failure would be heard of";
-            error(tree, &path, message).cure(cure)
-        } else {
-            let message =
-                format!("`{}` has no webhook secret: its webhooks are refused", gateway.id);
-            warning(tree, &path, message).cure(cure)
-        });
-    }
-}
-
-fn keys_are_of_the_right_kind(config: &Config, tree: &Node, report: &mut Report<'_>) {
-    for (index, gateway) in config.gateways.iter().enumerate() {
-        if gateway.kind != GatewayKind::Stripe {
-            continue;
-        }
-        let key = gateway.api_key.expose();
-        let wrong = [("pk_", "a publishable key"), ("whsec_", "a webhook secret")];
-        if let Some((_, what)) = wrong.iter().find(|(prefix, _)| key.starts_with(prefix)) {
-            let path = format!("gateways.{index}.api_key");
-            let trouble = error(tree, &path, format!("`{path}` is {what}")).masked();
-            report.add(trouble.cure("it must be a secret or restricted key: sk_… or rk_…"));
-        }
-        for (position, secret) in gateway.webhook_secrets.iter().enumerate() {
-            let api_key = ["sk_", "rk_", "pk_"].iter().any(|p| secret.expose().starts_with(p));
-            if api_key {
-                let path = format!("gateways.{index}.webhook_secrets.{position}");
-                let trouble = error(tree, &path, format!("`{path}` is an API key")).masked();
-                report.add(trouble.cure("it must be the endpoint's signing secret: whsec_…"));
-            }
-        }
-    }
 }
 
 fn channels_work(config: &Config, tree: &Node, report: &mut Report<'_>) {

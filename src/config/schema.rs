@@ -131,22 +131,38 @@ impl TryFrom<String> for StoreUrl {
     }
 }
 
-/// The gateways that this version has a client for.
+/// The gateways that there is a client for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GatewayKind {
+    /// Adyen.
+    Adyen,
+    /// Braintree.
+    Braintree,
+    /// Checkout.com.
+    Checkout,
     /// Any payment system, by recoup's own small protocol.
     Http,
+    /// Mercado Pago.
+    #[serde(rename = "mercadopago")]
+    MercadoPago,
     /// Stripe.
     Stripe,
+    /// Wompi.
+    Wompi,
 }
 
 impl GatewayKind {
     /// The name as in the merchant file.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Adyen => "adyen",
+            Self::Braintree => "braintree",
+            Self::Checkout => "checkout",
             Self::Http => "http",
+            Self::MercadoPago => "mercadopago",
             Self::Stripe => "stripe",
+            Self::Wompi => "wompi",
         }
     }
 }
@@ -159,8 +175,8 @@ pub struct GatewayConfig {
     pub id: GatewayId,
     /// Which client.
     pub kind: GatewayKind,
-    /// The key of its API.
-    pub api_key: Secret,
+    /// The key of its API. Braintree has a pair of keys instead.
+    pub api_key: Option<Secret>,
     /// The webhook secrets; several while one is rotated.
     #[serde(default)]
     pub webhook_secrets: Vec<Secret>,
@@ -173,12 +189,14 @@ pub struct GatewayConfig {
     pub merchant_account: Option<String>,
     /// Braintree.
     pub merchant_id: Option<String>,
-    /// Braintree.
+    /// Braintree, Wompi.
     pub public_key: Option<Secret>,
     /// Braintree.
     pub private_key: Option<Secret>,
     /// Checkout.com.
     pub processing_channel: Option<String>,
+    /// Wompi: signs the transactions that are made.
+    pub integrity_secret: Option<Secret>,
 }
 
 fn observe() -> NativeRetries {

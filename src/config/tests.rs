@@ -41,6 +41,10 @@ fn load(text: &str) -> Result<Config, ConfigErrors> {
 fn capabilities(_: &GatewayConfig) -> Capabilities {
     Capabilities {
         look_up: true,
+        resend_tells: false,
+        network_transaction_id: false,
+        currencies: Vec::new(),
+        native_retries_switchable: false,
         read_invoice: true,
         hosted_update: true,
         paid_out_of_band: true,
@@ -131,7 +135,7 @@ fn the_environment_takes_every_type_and_list_items() {
     ]);
     let config = Config::read(SMALL, "f", &around).unwrap();
     assert_eq!(config.warnings, [], "a secret of the environment is no plain text in a file");
-    assert_eq!(config.gateways[0].api_key.expose(), "sk_test_env");
+    assert_eq!(config.gateways[0].api_key.as_ref().unwrap().expose(), "sk_test_env");
     assert_eq!(config.gateways[1].webhook_secrets[1].expose(), "b");
     assert_eq!(config.retries.max_attempts, 3);
     assert_eq!(config.retries.schedule, Schedule::Days(vec![1, 2]));
@@ -160,12 +164,12 @@ fn secrets_come_from_the_environment_or_a_file_and_are_never_shown() {
     let reference = format!("{{ file = {:?} }}", path.display().to_string());
     let text = SMALL.replace("{ env = \"STRIPE_API_KEY\" }", &reference);
     let config = load(&text).unwrap();
-    assert_eq!(config.gateways[0].api_key.expose(), "sk_test_from_file");
+    assert_eq!(config.gateways[0].api_key.as_ref().unwrap().expose(), "sk_test_from_file");
     assert!(!format!("{config:?}").contains("sk_test"), "Debug shows no secret");
 
     let text = SMALL.replace("{ env = \"STRIPE_API_KEY\" }", "\"sk_test_plain\"");
     let config = load(&text).unwrap();
-    assert_eq!(config.gateways[0].api_key.expose(), "sk_test_plain");
+    assert_eq!(config.gateways[0].api_key.as_ref().unwrap().expose(), "sk_test_plain");
     assert_eq!(config.warnings.len(), 1);
     assert_eq!(config.warnings[0].severity, Severity::Warning);
     assert!(!config.warnings[0].to_string().contains("sk_test"));

@@ -46,6 +46,9 @@ pub struct PaymentMethod {
     pub facts: PaymentMethodFacts,
     /// The card behind the token.
     pub card: CardKey,
+    /// The gateway's own id of the customer, where it is another than the billing gateway's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_customer: Option<String>,
     /// The scheme's id of the first, authenticated payment, where known.
     pub network_transaction_id: Option<String>,
     /// The method that the customer's subscriptions use.
@@ -143,6 +146,7 @@ impl Customer {
                 gateway: gateway.clone(),
                 facts: merged,
                 card,
+                gateway_customer: None,
                 network_transaction_id: None,
                 default: false,
                 consent: true,
@@ -161,6 +165,7 @@ impl Customer {
             |m: &&mut PaymentMethod| m.gateway == stated.gateway && m.token() == stated.token();
         if let Some(method) = self.methods.iter_mut().find(same) {
             method.network_transaction_id.clone_from(&stated.network_transaction_id);
+            method.gateway_customer.clone_from(&stated.gateway_customer);
             method.consent = stated.consent;
         }
         if stated.default {

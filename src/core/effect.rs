@@ -76,8 +76,12 @@ pub struct ChargeOrder {
     pub idempotency_key: String,
     /// The token at that gateway; `None`: the billing gateway's own default for the invoice.
     pub token: Option<String>,
-    /// The billing gateway's id of the customer.
+    /// The id of the customer at this gateway: its own where one is known, else the billing
+    /// gateway's.
     pub customer: Option<String>,
+    /// The subscription at the billing gateway, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<String>,
     /// The billing gateway's id of the invoice.
     pub invoice: String,
     /// How much.

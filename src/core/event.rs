@@ -150,6 +150,10 @@ pub struct Event {
     pub payment_method: Option<PaymentMethodFacts>,
     /// What to read first.
     pub needs_fetch: Option<NeedsFetch>,
+    /// What stands for the invoice where the gateway has none, e.g. a subscription and its billing
+    /// period. Not printed by `recoup parse`.
+    #[serde(default, skip_serializing)]
+    pub stands_for_invoice: Option<String>,
     /// How to reach the customer. Not printed by `recoup parse`.
     #[serde(default, skip_serializing)]
     pub contact: Contact,
@@ -180,6 +184,7 @@ impl Event {
             decline: None,
             payment_method: None,
             needs_fetch: None,
+            stands_for_invoice: None,
             contact: Contact::default(),
             description: None,
             idempotency_key: None,

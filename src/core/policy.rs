@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::customer::Channel;
 use super::ids::GatewayId;
+use super::money::Currency;
 
 /// When attempts are made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,10 +36,14 @@ pub enum NativeRetries {
 }
 
 /// What a gateway can do, as data. The worker asks this, never the gateway's name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// A charge can be found again by its key or reference.
     pub look_up: bool,
+    /// There is no look-up, and a re-send with the same key and bytes answers what became of the
+    /// first send.
+    #[serde(default)]
+    pub resend_tells: bool,
     /// An invoice and its state can be read.
     pub read_invoice: bool,
     /// It has a hosted page for a card update.
@@ -51,6 +56,16 @@ pub struct Capabilities {
     pub refund: bool,
     /// A subscription can be paused or cancelled.
     pub subscriptions: bool,
+    /// A charge can carry the scheme's id of the agreement's first payment, which keeps it a
+    /// merchant-initiated charge of that agreement.
+    #[serde(default)]
+    pub network_transaction_id: bool,
+    /// The currencies that it charges; empty: any that the account is set up for.
+    #[serde(default)]
+    pub currencies: Vec<Currency>,
+    /// Its own retries can be switched off.
+    #[serde(default)]
+    pub native_retries_switchable: bool,
     /// Its own retries can be read off its events.
     pub native_retries_visible: bool,
     /// How long its own retries may go on when it does not say, in seconds; 0: it has none.
@@ -63,6 +78,11 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Whether it charges this currency.
+    pub fn charges(&self, currency: Currency) -> bool {
+        self.currencies.is_empty() || self.currencies.contains(&currency)
+    }
+
     /// Same key, same charge, for this long.
     pub fn key_window(&self) -> SignedDuration {
         SignedDuration::from_secs(i64::from(self.key_window_s))

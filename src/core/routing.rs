@@ -23,6 +23,9 @@ pub struct Route {
     pub token: Option<String>,
     /// The card behind it.
     pub card: CardKey,
+    /// The gateway's own id of the customer, where it is another than the billing gateway's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
     /// The scheme's id of the agreement's first payment.
     pub network_transaction_id: Option<String>,
 }
@@ -169,6 +172,7 @@ mod tests {
                 gateway: gateway.into(),
                 token: Some("t".into()),
                 card: CardKey::from("card_1"),
+                customer: None,
                 network_transaction_id: None,
             },
             card: None,

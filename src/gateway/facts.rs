@@ -9,10 +9,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::amount::MAX_EXACT;
 use crate::core::money::Currency;
-
-/// The largest integer that every JSON implementation keeps exactly.
-const MAX_EXACT: i64 = 1 << 53;
 
 /// The text at a JSON pointer; empty text is nothing.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {

@@ -19,17 +19,26 @@ use crate::core::effect::{
 };
 use crate::core::event::Event;
 use crate::core::ids::GatewayId;
+use crate::core::money::Money;
 use crate::core::policy::Capabilities;
 
+mod amount;
 pub mod facts;
 pub mod http;
-mod offline;
+pub mod kinds;
+pub mod profile;
+pub mod reference;
 mod signature;
 pub mod stripe;
 pub mod wire;
 
-pub use offline::{KINDS, WebhookOf, webhook_of};
+pub use kinds::{KINDS, kind};
+pub use profile::Profile;
 pub use signature::TOLERANCE_S;
+
+/// Under which name the query of a webhook's address is kept among its headers, where the gateway
+/// signs it. No header can have this name.
+pub const KEPT_QUERY: &str = "?query";
 
 /// A webhook as it arrived: the raw bytes, the headers, the time.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +61,12 @@ impl<'a> WebhookRequest<'a> {
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
             .filter(|value| !value.trim().is_empty())
+    }
+
+    /// The query of the address, of the one that it arrived at or of the one that was kept.
+    pub fn query(&self) -> Option<&'a str> {
+        let arrived = self.url.and_then(|url| url.split_once('?')).map(|(_, query)| query);
+        arrived.or_else(|| self.header(KEPT_QUERY))
     }
 }
 
@@ -155,8 +170,14 @@ pub struct HostedRequest {
     pub purpose: HostedPurpose,
     /// The billing gateway's id of the customer.
     pub customer: String,
+    /// The subscription, where one is known.
+    pub subscription: Option<String>,
     /// The open invoice.
     pub invoice: String,
+    /// What is owed: the amount of a pay-by-link.
+    pub amount: Money,
+    /// What the customer buys, in words, where known.
+    pub description: Option<String>,
     /// Where the customer comes back to.
     pub return_url: String,
     /// Several clicks within half an hour give one session.
@@ -170,22 +191,53 @@ pub struct HostedSession {
     pub url: String,
 }
 
+/// Something that a gateway knows: an event that it sent or should have sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The id under which the event is in the inbox, if it arrived.
+    pub id: String,
+    /// What it is about, for a person: `invoice.payment_failed of in_1`.
+    pub what: String,
+    /// The invoice, where it is known.
+    pub invoice: Option<String>,
+    /// It is known by its case alone: there was no event, or it is too old to be told.
+    pub by_case: bool,
+    /// The body, as a webhook would have brought it.
+    pub body: Vec<u8>,
+}
+
 /// One payment gateway.
 ///
-/// `verify`, `parse` and `classify` are pure; the rest does one call each and bounds its own time.
+/// `verify`, `items`, `parse` and `classify` are pure; the rest does one call each and bounds its
+/// own time. What a gateway cannot do is said in its [`Profile`]; the call then answers
+/// [`CallError::Permanent`].
 #[async_trait]
 pub trait Gateway: Send + Sync {
     /// Its id in the merchant file.
     fn id(&self) -> &GatewayId;
 
-    /// Its kind in the merchant file, e.g. `stripe`.
-    fn kind(&self) -> &'static str;
+    /// What it is like: what it can do, how it is connected.
+    fn profile(&self) -> &Profile;
 
     /// What it can do.
-    fn capabilities(&self) -> &Capabilities;
+    fn capabilities(&self) -> &Capabilities {
+        &self.profile().capabilities
+    }
 
     /// Whether a webhook is authentic, by any of the configured secrets.
     fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection>;
+
+    /// The items of an authentic body, each a body of its own that [`Gateway::parse`] reads: a
+    /// batch is kept item by item, all or none. Most gateways send one event at a time.
+    fn items(&self, request: &WebhookRequest<'_>) -> Result<Vec<Vec<u8>>, MalformedBody> {
+        Ok(vec![request.body.to_vec()])
+    }
+
+    /// The answer to a `GET` by which the gateway checks that the webhook's address is ours;
+    /// `None`: it has no such check. `query` is the raw query.
+    fn answer_challenge(&self, _query: &str) -> Option<Result<String, Rejection>> {
+        None
+    }
 
     /// The events of an authentic body. Unknown types are `Other`, not errors.
     fn parse(&self, request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody>;
@@ -224,6 +276,22 @@ pub trait Gateway: Send + Sync {
 
     /// Ends subscription and invoice as the merchant decided.
     async fn close(&self, order: &CloseOrder, key: &str) -> Result<(), CallError>;
+
+    /// Reads something harmless, to see whether the key is accepted. Gives what was read, in words.
+    async fn check_access(&self) -> Result<String, CallError> {
+        cannot("check the key", "this gateway has no read that tells")
+    }
+
+    /// What the gateway knows since then: its events, and what is owed without having been told.
+    /// Where [`Profile::tells_history`] is false there is no such read.
+    async fn known_since(&self, _since: Timestamp) -> Result<Vec<Known>, CallError> {
+        cannot("read what the gateway knows", "it has no such read")
+    }
+}
+
+/// The answer of a call that a gateway has not got.
+pub fn cannot<T>(what: &'static str, why: &str) -> Result<T, CallError> {
+    Err(CallError::Permanent { what, why: why.to_owned() })
 }
 
 /// What every client is made from.
@@ -237,4 +305,26 @@ pub struct GatewaySettings {
     pub api_key: SecretString,
     /// The webhook secrets; several while one is rotated.
     pub webhook_secrets: Vec<SecretString>,
+    /// The merchant's account there: Adyen's `merchant_account`, Braintree's `merchant_id`,
+    /// Checkout.com's `processing_channel`.
+    pub account: Option<String>,
+    /// The public half of a pair of keys (Braintree, Wompi).
+    pub public_key: Option<SecretString>,
+    /// Signs what is sent, where that is another secret than the API's key (Wompi).
+    pub integrity_secret: Option<SecretString>,
+}
+
+impl GatewaySettings {
+    /// Id and key; no webhook secret, the gateway's own address.
+    pub fn new(id: GatewayId, api_key: SecretString) -> Self {
+        Self {
+            id,
+            api_base: None,
+            api_key,
+            webhook_secrets: Vec::new(),
+            account: None,
+            public_key: None,
+            integrity_secret: None,
+        }
+    }
 }

@@ -7,8 +7,9 @@
 //! time; time is judged only after a signature matched, so that a forger learns nothing from it; an
 //! empty key never matches; no hint holds a secret.
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
 use super::{Rejection, RejectionCode};
@@ -28,19 +29,42 @@ pub(super) struct Signed<'a> {
 impl Signed<'_> {
     /// Whether `signature` is the HMAC-SHA256 of prefix and body. Constant time.
     pub(super) fn matches(self, body: &[u8], signature: &[u8]) -> bool {
-        if self.key.is_empty() {
-            return false;
-        }
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key) else { return false };
-        mac.update(self.prefix.as_bytes());
-        mac.update(body);
-        mac.verify_slice(signature).is_ok()
+        is_mac::<Hmac<Sha256>>(self.key, &[self.prefix.as_bytes(), body], signature)
     }
 
     /// Whether any of the signatures is right.
     pub(super) fn matches_any(self, body: &[u8], signatures: &[Vec<u8>]) -> bool {
         signatures.iter().any(|signature| self.matches(body, signature))
     }
+}
+
+/// Whether `signature` is the MAC of `parts` under `key`. Constant time; an empty key never matches.
+pub(super) fn is_mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], signature: &[u8]) -> bool {
+    if key.is_empty() {
+        return false;
+    }
+    let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return false };
+    parts.iter().for_each(|part| mac.update(part));
+    mac.verify_slice(signature).is_ok()
+}
+
+/// Whether two digests are the same, in constant time for one length.
+pub(super) fn is_same(left: &[u8], right: &[u8]) -> bool {
+    left.len() == right.len() && left.iter().zip(right).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+}
+
+/// The texts of the secrets.
+pub(super) fn texts(secrets: &[SecretString]) -> impl Iterator<Item = &str> {
+    secrets.iter().map(|secret| secret.expose_secret())
+}
+
+/// What usually causes that nothing matched: a changed body, a wrong secret, else the usual.
+pub(super) fn usual_doubt(
+    body: &[u8],
+    secrets: &[SecretString],
+    matches: impl Fn(&[u8]) -> bool,
+) -> Option<&'static str> {
+    alteration(body, matches).or_else(|| texts(secrets).find_map(doubt_about))
 }
 
 /// A time in a header: seconds, digits only.
@@ -74,7 +98,7 @@ pub(super) fn check_time(signed_at: i64, now: Timestamp) -> Result<(), Rejection
 ///
 /// `matches` says whether a body has a right signature. Only for the hint: such a body is still
 /// refused.
-pub(super) fn alteration(body: &[u8], matches: impl Fn(&[u8]) -> bool) -> Option<&'static str> {
+fn alteration(body: &[u8], matches: impl Fn(&[u8]) -> bool) -> Option<&'static str> {
     if let Some(shorter) = body.strip_suffix(b"\n")
         && (matches(shorter) || shorter.strip_suffix(b"\r").is_some_and(&matches))
     {
@@ -93,7 +117,7 @@ pub(super) fn alteration(body: &[u8], matches: impl Fn(&[u8]) -> bool) -> Option
 }
 
 /// What is wrong with a secret at first sight; never the secret itself.
-pub(super) fn doubt_about(secret: &str) -> Option<&'static str> {
+fn doubt_about(secret: &str) -> Option<&'static str> {
     const API_KEYS: [&str; 5] = ["sk_", "rk_", "pk_", "Bearer ", "sk-"];
     if API_KEYS.iter().any(|prefix| secret.trim_start().starts_with(prefix)) {
         return Some(

@@ -18,6 +18,7 @@ use reqwest::{Client, RequestBuilder, Url};
 use serde_json::Value;
 
 use super::CallError;
+use crate::core::effect::ChargeOutcome;
 
 /// How long to wait for a connection. Gateways answer a SYN in well under a second from anywhere;
 /// five seconds hold one lost packet and its re-sends.
@@ -109,6 +110,11 @@ impl Api {
         self.http.post(self.url(segments))
     }
 
+    /// A PUT to the path made of `segments`.
+    pub fn put(&self, segments: &[&str]) -> RequestBuilder {
+        self.http.put(self.url(segments))
+    }
+
     /// A DELETE of the path made of `segments`.
     pub fn delete(&self, segments: &[&str]) -> RequestBuilder {
         self.http.delete(self.url(segments))
@@ -138,7 +144,7 @@ pub struct Answer {
     pub request_id: Option<String>,
     /// How long the gateway asks us to wait.
     pub retry_after_s: Option<u32>,
-    /// Whether Stripe says that sending the same again can help.
+    /// Whether the gateway says that sending the same again can help (Stripe, Adyen).
     pub should_retry: Option<bool>,
 }
 
@@ -174,10 +180,85 @@ impl Answer {
         Self {
             status,
             body: Vec::new(),
-            request_id: text("request-id").map(|id| scrub(&id)),
+            request_id: REQUEST_IDS.into_iter().find_map(text).map(|id| scrub(&id)),
             retry_after_s: text("retry-after").and_then(|seconds| seconds.parse().ok()),
-            should_retry: text("stripe-should-retry").and_then(|word| word.parse().ok()),
+            should_retry: SHOULD_RETRY
+                .into_iter()
+                .find_map(text)
+                .and_then(|word| word.parse().ok()),
         }
+    }
+}
+
+/// The headers in which gateways give a request's id: Stripe; Checkout.com; Adyen; Mercado Pago.
+const REQUEST_IDS: [&str; 4] = ["request-id", "cko-request-id", "pspreference", "x-request-id"];
+
+/// The headers that say whether the same may be sent again: Stripe, Adyen.
+const SHOULD_RETRY: [&str; 2] = ["stripe-should-retry", "transient-error"];
+
+/// How one gateway words a refusal: the JSON pointers of what its error objects tell, in the order
+/// in which a person wants to read it.
+#[derive(Debug, Clone, Copy)]
+pub struct Words(pub &'static [&'static str]);
+
+impl Words {
+    /// A refusal in words: what it tells, the status and the gateway's id of the request.
+    pub fn of(self, answer: &Answer) -> String {
+        let trace = match &answer.request_id {
+            Some(id) => format!("HTTP {}, request {id}", answer.status),
+            None => format!("HTTP {}", answer.status),
+        };
+        let Some(body) = answer.object() else {
+            return format!("the answer cannot be read ({trace})");
+        };
+        let told: Vec<String> = self.0.iter().filter_map(|at| word(body.pointer(at)?)).collect();
+        match told.is_empty() {
+            true => trace,
+            false => format!("{} ({trace})", scrub(&told.join(" "))),
+        }
+    }
+
+    /// A refusal as the error of a call.
+    pub fn error(self, what: &'static str, answer: &Answer) -> CallError {
+        let why = self.of(answer);
+        if answer.is_transient() {
+            CallError::Transient { what, why }
+        } else {
+            CallError::Permanent { what, why }
+        }
+    }
+
+    /// The object of a successful answer, else the error that says whether asking again can help.
+    pub fn object(
+        self,
+        what: &'static str,
+        sent: Result<Answer, Trouble>,
+    ) -> Result<Value, CallError> {
+        let answer = self.success(what, sent)?;
+        answer.object().ok_or_else(|| CallError::Transient { what, why: self.of(&answer) })
+    }
+
+    /// A successful answer, whatever its body.
+    pub fn success(
+        self,
+        what: &'static str,
+        sent: Result<Answer, Trouble>,
+    ) -> Result<Answer, CallError> {
+        let answer = sent.map_err(|trouble| trouble.into_call_error(what))?;
+        if answer.is_success() { Ok(answer) } else { Err(self.error(what, &answer)) }
+    }
+}
+
+/// A text, a number, or the texts of a list.
+fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Array(items) => {
+            let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+            Some(words.join(" ")).filter(|text| !text.is_empty())
+        }
+        _ => None,
     }
 }
 
@@ -196,6 +277,14 @@ impl Trouble {
     /// As the error of a call that may simply be made again.
     pub fn into_call_error(self, what: &'static str) -> CallError {
         CallError::Transient { what, why: self.to_string() }
+    }
+
+    /// As what is known of a charge.
+    pub fn into_outcome(self) -> ChargeOutcome {
+        match self {
+            Self::NotSent(why) => ChargeOutcome::NotSent { why },
+            Self::Lost(why) => ChargeOutcome::Unknown { why },
+        }
     }
 }
 

@@ -133,12 +133,22 @@ impl AppState {
         id: String,
         body: InboxBody,
     ) -> Result<crate::store::Appended, StoreError> {
-        let source = GatewayId::from(source);
-        let record = InboxRecord { source, id, received_at: self.clock.now(), body };
-        let appended = self.store.append(vec![record]).await?;
-        self.wake.notify_one();
+        let appended = self.append_all(source, vec![(id, body)]).await?;
         let first = appended.into_iter().next();
         first.ok_or_else(|| StoreError::Refused("it answered for no record".to_owned()))
+    }
+
+    /// Appends inputs, durably, all or none, and wakes the worker.
+    async fn append_all(
+        &self,
+        source: &str,
+        inputs: Vec<(String, InboxBody)>,
+    ) -> Result<Vec<crate::store::Appended>, StoreError> {
+        let (source, received_at) = (GatewayId::from(source), self.clock.now());
+        let record = |(id, body)| InboxRecord { source: source.clone(), id, received_at, body };
+        let appended = self.store.append(inputs.into_iter().map(record).collect()).await?;
+        self.wake.notify_one();
+        Ok(appended)
     }
 
     /// Waits until what was appended is applied, within reason.
@@ -152,7 +162,7 @@ impl AppState {
 /// Every route.
 pub fn router(state: AppState) -> Router {
     let quick = Router::new()
-        .route("/webhooks/{gateway}", post(webhooks::receive))
+        .route("/webhooks/{gateway}", post(webhooks::receive).get(webhooks::challenge))
         .route("/livez", get(health::live))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))

@@ -193,7 +193,10 @@ async fn session(state: &AppState, visit: &Visit, key: &str) -> Result<HostedSes
     let mut request = HostedRequest {
         purpose,
         customer,
+        subscription: case.subscription.clone(),
         invoice: case.invoice.clone(),
+        amount: case.amount,
+        description: case.description.clone(),
         return_url: format!("{back}?done=card"),
         idempotency_key: key.to_owned(),
     };

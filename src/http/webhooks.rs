@@ -7,7 +7,7 @@
 //! with the check that failed and never with a secret; nothing of the body is logged.
 
 use axum::body::{Body, Bytes};
-use axum::extract::{OriginalUri, Path, State};
+use axum::extract::{OriginalUri, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
@@ -16,7 +16,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::{AppState, Problem};
 use crate::clock::real_now;
-use crate::gateway::{Gateway, Rejection, RejectionCode, WebhookRequest};
+use crate::gateway::profile::{Acknowledgement, Profile};
+use crate::gateway::{
+    Gateway, KEPT_QUERY, MalformedBody, Rejection, RejectionCode, WebhookRequest,
+};
 use crate::store::{Appended, InboxBody};
 
 /// Longest body of a webhook.
@@ -37,11 +40,7 @@ pub(super) async fn receive(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let Some(gateway) = state.gateway(&id) else {
-        count("unknown", "not_found");
-        return Problem::not_found("there is no gateway with this id in the merchant file")
-            .into_response();
-    };
+    let Some(gateway) = state.gateway(&id) else { return unknown() };
     let outcome = match read(body).await {
         Ok(body) => {
             let url = format!("{}{uri}", state.brand.public_url);
@@ -49,7 +48,7 @@ pub(super) async fn receive(
         }
         Err(refusal) => Err(refusal),
     };
-    answer(&id, outcome)
+    answer(gateway.as_ref(), outcome)
 }
 
 /// A webhook as it arrived.
@@ -116,12 +115,12 @@ fn text(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().map(pair).collect()
 }
 
-/// Verifies, reads, appends.
+/// Verifies, reads, appends: all items of the body, or none. Whether all were known already.
 async fn accept(
     state: &AppState,
     gateway: &dyn Gateway,
     arrived: Arrived,
-) -> Result<Appended, Refusal> {
+) -> Result<bool, Refusal> {
     let request = WebhookRequest {
         body: &arrived.body,
         headers: &arrived.headers,
@@ -130,18 +129,35 @@ async fn accept(
         now: real_now(),
     };
     gateway.verify(&request)?;
-    let events = gateway.parse(&request).map_err(|malformed| {
-        Refusal::from(Rejection::new(RejectionCode::MalformedBody, malformed.0))
-    })?;
-    let first = events.first().map(|event| event.id.as_str()).filter(|id| !id.is_empty());
-    let id = first.map_or_else(|| digest(&arrived.body), str::to_owned);
-    let keep = |(name, _): &(String, String)| KEPT_HEADERS.contains(&name.as_str());
-    let headers = arrived.headers.into_iter().filter(keep).collect();
-    let body = InboxBody::Webhook { body: arrived.body.to_vec(), headers };
-    state
-        .append(gateway.id().as_str(), id, body)
-        .await
-        .map_err(|error| Refusal { code: "store_unavailable", problem: error.into() })
+    let items = gateway.items(&request).map_err(unreadable)?;
+    let headers = kept(gateway.profile(), &request);
+    let mut records = Vec::with_capacity(items.len());
+    for body in items {
+        let events =
+            gateway.parse(&WebhookRequest { body: &body, ..request }).map_err(unreadable)?;
+        let first = events.first().map(|event| event.id.as_str()).filter(|id| !id.is_empty());
+        let id = first.map_or_else(|| digest(&body), str::to_owned);
+        records.push((id, InboxBody::Webhook { body, headers: headers.clone() }));
+    }
+    let appended = state.append_all(gateway.id().as_str(), records).await;
+    let appended =
+        appended.map_err(|error| Refusal { code: "store_unavailable", problem: error.into() })?;
+    Ok(appended.iter().all(|one| *one == Appended::Duplicate))
+}
+
+fn unreadable(malformed: MalformedBody) -> Refusal {
+    Refusal::from(Rejection::new(RejectionCode::MalformedBody, malformed.0))
+}
+
+/// What is kept of headers and address.
+fn kept(profile: &Profile, request: &WebhookRequest<'_>) -> Vec<(String, String)> {
+    let keep = |(name, _): &&(String, String)| KEPT_HEADERS.contains(&name.as_str());
+    let mut kept: Vec<_> = request.headers.iter().filter(keep).cloned().collect();
+    let query = request.url.and_then(|url| url.split_once('?')).map(|(_, query)| query);
+    if let Some(query) = query.filter(|_| profile.query_is_signed) {
+        kept.push((KEPT_QUERY.to_owned(), query.to_owned()));
+    }
+    kept
 }
 
 /// The id of a body that has none: the same body is the same event.
@@ -149,17 +165,45 @@ fn digest(body: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(body)))
 }
 
-fn answer(gateway: &str, outcome: Result<Appended, Refusal>) -> Response {
+fn answer(gateway: &dyn Gateway, outcome: Result<bool, Refusal>) -> Response {
+    let id = gateway.id().as_str();
     let duplicate = match outcome {
-        Ok(appended) => appended == Appended::Duplicate,
+        Ok(duplicate) => duplicate,
         Err(refusal) => {
-            tracing::warn!(gateway, code = refusal.code, "webhook refused");
-            count(gateway, refusal.code);
+            tracing::warn!(gateway = id, code = refusal.code, "webhook refused");
+            count(id, refusal.code);
             return refusal.problem.into_response();
         }
     };
-    count(gateway, if duplicate { "duplicate" } else { "accepted" });
-    axum::Json(json!({ "received": true, "duplicate": duplicate })).into_response()
+    count(id, if duplicate { "duplicate" } else { "accepted" });
+    match gateway.profile().acknowledgement {
+        Acknowledgement::Json => {
+            axum::Json(json!({ "received": true, "duplicate": duplicate })).into_response()
+        }
+        Acknowledgement::Text(text) => text.into_response(),
+    }
+}
+
+/// `GET /webhooks/{gateway}`: how some gateways check that an address is ours.
+pub(super) async fn challenge(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let Some(gateway) = state.gateway(&id) else { return unknown() };
+    match gateway.answer_challenge(query.as_deref().unwrap_or_default()) {
+        Some(Ok(answer)) => answer.into_response(),
+        Some(Err(rejection)) => Refusal::from(rejection).problem.into_response(),
+        None => {
+            let why = "this gateway's webhooks are posted; it checks no address";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", why).into_response()
+        }
+    }
+}
+
+fn unknown() -> Response {
+    count("unknown", "not_found");
+    Problem::not_found("there is no gateway with this id in the merchant file").into_response()
 }
 
 fn count(gateway: &str, outcome: &'static str) {

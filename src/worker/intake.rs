@@ -66,8 +66,9 @@ impl<'a> Intake<'a> {
                 return Taken::Events(Vec::new());
             }
         };
-        let taken = self.complete(gateway.as_ref(), events, entry, now).await;
-        if let Taken::Events(events) = &taken {
+        let mut taken = self.complete(gateway.as_ref(), events, entry, now).await;
+        if let Taken::Events(events) = &mut taken {
+            events.iter_mut().for_each(name_what_is_owed);
             events.iter().filter_map(|e| e.decline.as_ref()).for_each(|decline| {
                 count_unknown(gateway.id(), decline);
             });
@@ -102,6 +103,13 @@ impl<'a> Intake<'a> {
             }
         }
         Taken::Events(complete)
+    }
+}
+
+/// A gateway without invoices names what is owed in another way.
+fn name_what_is_owed(event: &mut Event) {
+    if event.invoice.is_none() {
+        event.invoice = event.stands_for_invoice.take();
     }
 }
 

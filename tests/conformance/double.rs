@@ -79,6 +79,7 @@ impl Seen {
 
 #[derive(Default)]
 struct State {
+    key_header: String,
     script: VecDeque<Reply>,
     seen: Vec<Seen>,
     by_key: HashMap<String, Reply>,
@@ -95,10 +96,16 @@ pub(crate) struct Double {
 
 impl Double {
     pub(crate) async fn new(script: impl IntoIterator<Item = Reply>) -> Self {
+        Self::keyed("idempotency-key", script).await
+    }
+
+    /// One whose idempotency keys are in another header; empty: it has none.
+    pub(crate) async fn keyed(key_header: &str, script: impl IntoIterator<Item = Reply>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let script = script.into_iter().collect();
-        let state = Arc::new(Mutex::new(State { script, ..State::default() }));
+        let key_header = key_header.to_owned();
+        let state = Arc::new(Mutex::new(State { key_header, script, ..State::default() }));
         let server = tokio::spawn(serve(listener, Arc::clone(&state)));
         Self { base, state, server }
     }
@@ -165,7 +172,7 @@ async fn answer(mut stream: TcpStream, state: Arc<Mutex<State>>) {
 }
 
 fn decide(state: &mut State, request: Seen) -> Reply {
-    let key = request.header("idempotency-key").to_owned();
+    let key = request.header(&state.key_header).to_owned();
     state.seen.push(request);
     if let Some(reply) = state.by_key.get(&key) {
         return reply.clone();
@@ -173,7 +180,7 @@ fn decide(state: &mut State, request: Seen) -> Reply {
     let reply = state.script.pop_front();
     let reply = reply.unwrap_or_else(|| Reply::text(599, "nobody expected this request"));
     state.executed += 1;
-    let kept = matches!(reply, Reply::Answer { status: 200 | 402, .. });
+    let kept = matches!(reply, Reply::Answer { status: 200 | 201 | 402, .. });
     if kept && !key.is_empty() {
         state.by_key.insert(key, reply.clone());
     }

@@ -17,7 +17,7 @@ use recoup::gateway::wire::Timeouts;
 use recoup::gateway::{HostedPurpose, HostedRequest};
 use serde_json::json;
 
-use crate::dialect::{API_KEY, dialects, order, settings};
+use crate::dialect::{API_KEY, Dialect, dialects, settings};
 use crate::double::{Double, Reply, nobody};
 
 fn is_unknown(outcome: &ChargeOutcome) -> bool {
@@ -27,24 +27,26 @@ fn is_unknown(outcome: &ChargeOutcome) -> bool {
 #[tokio::test]
 async fn an_approval_says_which_payment_and_how_much() {
     for dialect in dialects() {
-        let (outcome, double) = dialect.charge(Reply::json(200, dialect.approved.clone())).await;
+        let (outcome, double) = dialect.charge(dialect.approved.clone()).await;
         let ChargeOutcome::Approved { payment, amount, method, .. } = outcome else {
             panic!("{}: {outcome:?}", dialect.name)
         };
-        assert_eq!(payment, "pi_1", "{}", dialect.name);
-        assert_eq!(amount, Some(order(true).amount), "{}", dialect.name);
+        assert_eq!(payment, dialect.payment, "{}", dialect.name);
+        assert_eq!(amount, Some(dialect.amount()), "{}", dialect.name);
         assert_eq!(method.token.as_deref(), Some("pm_1"), "{}", dialect.name);
-        assert_eq!(double.lines(), [dialect.charge_line]);
-        let seen = &double.seen()[0];
-        assert_eq!(seen.header("idempotency-key"), "recoup-att_1");
-        assert_eq!(seen.header("authorization"), format!("Bearer {API_KEY}"));
+        let charges = dialect.charges(&double);
+        assert_eq!(charges.len(), 1, "{}: {:?}", dialect.name, double.lines());
+        if let Some(header) = dialect.key_header {
+            assert_eq!(charges[0].header(header), "recoup-att_1", "{}", dialect.name);
+        }
+        assert!(double.seen().iter().all(dialect.signed_in), "{}", dialect.name);
     }
 }
 
 #[tokio::test]
 async fn a_success_that_lacks_fields_is_a_success() {
     for dialect in dialects() {
-        let (outcome, _) = dialect.charge(Reply::json(200, dialect.lacking.clone())).await;
+        let (outcome, _) = dialect.charge(dialect.lacking.clone()).await;
         let ChargeOutcome::Approved { payment, amount, .. } = outcome else {
             panic!("{}: {outcome:?}", dialect.name)
         };
@@ -60,8 +62,8 @@ async fn a_decline_has_its_code_and_category() {
         let ChargeOutcome::Declined { payment, decline, method } = outcome else {
             panic!("{}: {outcome:?}", dialect.name)
         };
-        assert_eq!(payment.as_deref(), Some("pi_1"), "{}", dialect.name);
-        assert_eq!(decline.code.as_deref(), Some("insufficient_funds"), "{}", dialect.name);
+        assert_eq!(payment.as_deref(), Some(dialect.payment), "{}", dialect.name);
+        assert_eq!(decline.code.as_deref(), Some(dialect.decline_code), "{}", dialect.name);
         assert_eq!(decline.category, Category::InsufficientFunds, "{}", dialect.name);
         assert_eq!(method.token.as_deref(), Some("pm_1"), "{}", dialect.name);
     }
@@ -82,22 +84,25 @@ async fn a_charge_that_needs_the_customer_is_a_decline_with_that_advice() {
 #[tokio::test]
 async fn a_pending_charge_is_looked_up_until_it_is_decided() {
     for dialect in dialects() {
-        let (outcome, _) = dialect.charge(Reply::json(200, dialect.pending.clone())).await;
-        assert_eq!(outcome, ChargeOutcome::Pending { payment: Some("pi_1".into()) });
+        let (outcome, _) = dialect.charge(dialect.pending.clone()).await;
+        let pending = ChargeOutcome::Pending { payment: Some(dialect.payment.into()) };
+        assert_eq!(outcome, pending, "{}", dialect.name);
+        if !looks_up(&dialect) {
+            continue;
+        }
         let still = dialect.look_up(&dialect.found_pending).await;
-        let pending = LookUpAnswer::Found(ChargeOutcome::Pending { payment: Some("pi_1".into()) });
-        assert_eq!(still, pending, "{}", dialect.name);
+        assert_eq!(still, LookUpAnswer::Found(pending), "{}", dialect.name);
         let then = dialect.look_up(&dialect.found_approved).await;
         let LookUpAnswer::Found(ChargeOutcome::Approved { payment, amount, .. }) = then else {
             panic!("{}: {then:?}", dialect.name)
         };
-        assert_eq!((payment.as_str(), amount), ("pi_1", Some(order(true).amount)));
+        assert_eq!((payment.as_str(), amount), (dialect.payment, Some(dialect.amount())));
     }
 }
 
 #[tokio::test]
 async fn a_look_up_finds_a_decline_and_tells_not_found_from_unavailable() {
-    for dialect in dialects() {
+    for dialect in dialects().into_iter().filter(looks_up) {
         let found = dialect.look_up(&dialect.found_declined).await;
         let LookUpAnswer::Found(ChargeOutcome::Declined { decline, .. }) = found else {
             panic!("{}: {found:?}", dialect.name)
@@ -124,11 +129,14 @@ async fn a_look_up_finds_a_decline_and_tells_not_found_from_unavailable() {
 async fn a_time_out_is_unknown_and_the_look_up_tells_before_from_after_effect() {
     let short = Timeouts { connect: Duration::from_secs(5), total: Duration::from_millis(300) };
     for dialect in dialects() {
-        let double = Double::new([Reply::Hang]).await;
-        let gateway = (dialect.make)(settings(&double.base), short);
-        let outcome = gateway.charge(&order(dialect.billing)).await;
+        let double = dialect.double([Reply::Hang]).await;
+        let gateway = dialect.gateway_within(&double.base, short);
+        let outcome = gateway.charge(&dialect.order()).await;
         assert!(is_unknown(&outcome), "{}: {outcome:?}", dialect.name);
-        assert_eq!(double.seen().len(), 1, "{}: nothing is sent again unasked", dialect.name);
+        assert_sent_once(&dialect, &double);
+        if !looks_up(&dialect) {
+            continue;
+        }
         let before_effect = dialect.look_up(&dialect.not_found).await;
         assert_eq!(before_effect, LookUpAnswer::NotFound, "{}", dialect.name);
         let after_effect = dialect.look_up(&dialect.found_approved).await;
@@ -140,12 +148,12 @@ async fn a_time_out_is_unknown_and_the_look_up_tells_before_from_after_effect() 
 #[tokio::test]
 async fn only_a_connection_that_never_was_is_not_sent() {
     for dialect in dialects() {
-        let refused = dialect.gateway(&nobody()).charge(&order(dialect.billing)).await;
+        let refused = dialect.gateway(&nobody()).charge(&dialect.order()).await;
         assert!(matches!(refused, ChargeOutcome::NotSent { .. }), "{}: {refused:?}", dialect.name);
         for broken in [Reply::Drop, Reply::DropInBody] {
             let (outcome, double) = dialect.charge(broken.clone()).await;
             assert!(is_unknown(&outcome), "{}: {broken:?} → {outcome:?}", dialect.name);
-            assert_eq!(double.seen().len(), 1, "{}: nothing is sent again unasked", dialect.name);
+            assert_sent_once(&dialect, &double);
         }
     }
 }
@@ -171,7 +179,7 @@ async fn every_status_has_its_meaning() {
             let reply = Reply::text(status, "{}").with("location", "http://127.0.0.1:1/");
             let (outcome, double) = dialect.charge(reply).await;
             assert!(is_unknown(&outcome), "{}: {status} → {outcome:?}", dialect.name);
-            assert_eq!(double.seen().len(), 1, "{}: {status}", dialect.name);
+            assert_sent_once(&dialect, &double);
         }
         for status in [401, 403, 404, 422] {
             let (outcome, _) = dialect.charge(Reply::text(status, "{}")).await;
@@ -183,46 +191,58 @@ async fn every_status_has_its_meaning() {
         assert_eq!(outcome, ChargeOutcome::Busy { retry_after_s: 7 }, "{}", dialect.name);
         let (outcome, _) = dialect.charge(Reply::text(429, "")).await;
         assert_eq!(outcome, ChargeOutcome::Busy { retry_after_s: 5 }, "{}", dialect.name);
-        let (outcome, _) = dialect.charge(dialect.in_progress.clone()).await;
-        assert!(matches!(outcome, ChargeOutcome::Busy { .. }), "{}: {outcome:?}", dialect.name);
+        if let Some(in_progress) = &dialect.in_progress {
+            let (outcome, _) = dialect.charge(in_progress.clone()).await;
+            assert!(matches!(outcome, ChargeOutcome::Busy { .. }), "{}: {outcome:?}", dialect.name);
+        }
     }
 }
 
 #[tokio::test]
 async fn the_same_order_makes_the_same_bytes_and_charges_once() {
     for dialect in dialects() {
-        let double = Double::new([Reply::json(200, dialect.approved.clone())]).await;
+        let again = dialect.before_charge.iter().cloned().chain([dialect.approved.clone()]);
+        let double = dialect.double([dialect.approved.clone()].into_iter().chain(again)).await;
         let gateway = dialect.gateway(&double.base);
-        let first = gateway.charge(&order(dialect.billing)).await;
-        let second = gateway.charge(&order(dialect.billing)).await;
+        let first = gateway.charge(&dialect.order()).await;
+        let second = gateway.charge(&dialect.order()).await;
         assert_eq!(first, second, "{}", dialect.name);
-        assert!(matches!(first, ChargeOutcome::Approved { .. }));
-        assert_eq!(double.executed(), 1, "{}", dialect.name);
-        let seen = double.seen();
-        assert_eq!((&seen[0].path, &seen[0].body), (&seen[1].path, &seen[1].body));
+        assert!(matches!(first, ChargeOutcome::Approved { .. }), "{}", dialect.name);
+        let charges = dialect.charges(&double);
+        assert_eq!(charges.len(), 2, "{}", dialect.name);
+        let same = (&charges[0].path, &charges[0].body) == (&charges[1].path, &charges[1].body);
+        assert!(same, "{}", dialect.name);
+        if let Some(header) = dialect.key_header {
+            assert_eq!(charges[0].header(header), charges[1].header(header), "{}", dialect.name);
+        }
     }
 }
 
 #[tokio::test]
 async fn a_refund_is_made_once() {
     for dialect in dialects() {
-        let double = Double::new([Reply::json(200, json!({ "status": "succeeded" }))]).await;
+        let double = Double::keyed(dialect.key_header.unwrap_or("-"), dialect.refunded.clone());
+        let double = double.await;
         let gateway = dialect.gateway(&double.base);
         let refund = RefundOrder {
             gateway: GatewayId::from("under_test"),
             attempt: AttemptId::from("att_1"),
-            charge: "pi_1".to_owned(),
-            amount: order(true).amount,
+            charge: dialect.payment.to_owned(),
+            amount: dialect.amount(),
         };
         assert_eq!(gateway.refund(&refund, "eff_1").await, Ok(()), "{}", dialect.name);
-        assert_eq!(gateway.refund(&refund, "eff_1").await, Ok(()), "{}", dialect.name);
-        assert_eq!(double.executed(), 1, "{}", dialect.name);
-        assert_eq!(double.seen()[0].header("idempotency-key"), "eff_1");
-        double.then([Reply::text(500, ""), Reply::text(404, "{}")]);
-        let failed = gateway.refund(&refund, "eff_2").await.unwrap_err();
-        assert!(failed.is_transient(), "{}: {failed}", dialect.name);
-        let refused = gateway.refund(&refund, "eff_2").await.unwrap_err();
-        assert!(!refused.is_transient(), "{}: {refused}", dialect.name);
+        if let Some(header) = dialect.key_header {
+            let executed = double.executed();
+            assert_eq!(gateway.refund(&refund, "eff_1").await, Ok(()), "{}", dialect.name);
+            assert_eq!(double.executed(), executed, "{}", dialect.name);
+            let keyed = double.seen().iter().any(|seen| seen.header(header) == "eff_1");
+            assert!(keyed, "{}: {:?}", dialect.name, double.lines());
+        }
+        for (broken, transient) in [(Reply::text(500, ""), true), (Reply::text(404, "{}"), false)] {
+            let double = Double::new(vec![broken; 4]).await;
+            let failed = dialect.gateway(&double.base).refund(&refund, "eff_2").await.unwrap_err();
+            assert_eq!(failed.is_transient(), transient, "{}: {failed}", dialect.name);
+        }
     }
 }
 
@@ -232,18 +252,31 @@ async fn a_hosted_session_is_an_address_of_the_web_or_an_error() {
         let request = HostedRequest {
             purpose: HostedPurpose::UpdateCard,
             customer: "cus_1".to_owned(),
+            subscription: Some("sub_1".to_owned()),
             invoice: "in_1".to_owned(),
+            amount: dialect.amount(),
+            description: Some("Pro plan".to_owned()),
             return_url: "https://pay.example/pay/token".to_owned(),
             idempotency_key: "eff_1".to_owned(),
         };
-        let double = Double::new([Reply::json(200, dialect.session.clone())]).await;
+        let offline = dialect.gateway(&nobody());
+        let can = offline.capabilities().hosted_update;
+        assert_eq!(can, dialect.session.is_some(), "{}", dialect.name);
+        let Some((replies, url)) = dialect.session.clone() else {
+            let refused = offline.hosted_session(&request).await.map(drop).unwrap_err();
+            assert!(!refused.is_transient(), "{}: {refused}", dialect.name);
+            continue;
+        };
+        let double = Double::keyed(dialect.key_header.unwrap_or("-"), replies.clone()).await;
         let session = dialect.gateway(&double.base).hosted_session(&request).await.unwrap();
-        assert_eq!(json!(session.url), dialect.session["url"], "{}", dialect.name);
-        assert_eq!(double.seen()[0].header("idempotency-key"), "eff_1");
-        for wrong in [json!({}), json!({ "url": "javascript:alert(1)" }), json!({ "url": "/x" })] {
-            let double = Double::new([Reply::json(200, wrong)]).await;
+        assert_eq!(session.url, url, "{}", dialect.name);
+        for wrong in ["{}", "{\"url\":\"javascript:alert(1)\"}", "{\"url\":\"/x\"}"] {
+            let mut broken = replies.clone();
+            broken.pop();
+            broken.push(Reply::text(200, wrong));
+            let double = Double::new(broken).await;
             let session = dialect.gateway(&double.base).hosted_session(&request).await;
-            assert!(session.is_err(), "{}", dialect.name);
+            assert!(session.is_err(), "{}: {wrong}", dialect.name);
         }
     }
 }
@@ -257,14 +290,26 @@ async fn an_invoice_is_marked_as_paid_unless_it_was_paid_already() {
         charge: Some("ch_9".to_owned()),
     };
     for dialect in dialects() {
-        let double = Double::new([Reply::json(200, dialect.paid.clone())]).await;
+        let can = dialect.gateway(&nobody()).capabilities().paid_out_of_band;
+        assert_eq!(can, dialect.paid.is_some(), "{}", dialect.name);
+        let Some((paid, already_paid)) = dialect.paid.clone() else {
+            let said = dialect.gateway(&nobody()).mark_paid(&mark, "eff_1").await;
+            let cannot = match said {
+                Ok(MarkPaidOutcome::Failed { .. }) => true,
+                Err(error) => !error.is_transient(),
+                Ok(_) => false,
+            };
+            assert!(cannot, "{}", dialect.name);
+            continue;
+        };
+        let double = Double::new(paid).await;
         let gateway = dialect.gateway(&double.base);
         for _ in 0..2 {
             let done = gateway.mark_paid(&mark, "eff_1").await;
             assert_eq!(done, Ok(MarkPaidOutcome::Done), "{}", dialect.name);
         }
         assert_eq!(double.executed(), 1, "{}", dialect.name);
-        double.then(dialect.already_paid.clone());
+        double.then(already_paid);
         let already = gateway.mark_paid(&mark, "eff_2").await;
         assert_eq!(already, Ok(MarkPaidOutcome::AlreadyPaid), "{}", dialect.name);
         double.then([Reply::text(503, "")]);
@@ -295,9 +340,38 @@ fn capabilities_are_data_that_the_core_can_wait_by() {
     for dialect in dialects() {
         let gateway = dialect.gateway("http://127.0.0.1:1");
         let can = gateway.capabilities();
-        assert!(can.look_up, "{}: an unknown outcome must be resolvable", dialect.name);
+        let told = can.look_up || can.resend_tells;
+        assert!(told, "{}: an unknown outcome must be resolvable", dialect.name);
         let own_timeout = Timeouts::default().total.as_secs();
         assert!(u64::from(can.horizon_s) >= 2 * own_timeout, "{}", dialect.name);
-        assert!(can.horizon_s < can.key_window_s, "{}: a re-send keeps its key", dialect.name);
+        let keeps_key = can.key_window_s == 0 || can.horizon_s < can.key_window_s;
+        assert!(keeps_key, "{}: a re-send keeps its key", dialect.name);
+        assert!(!can.resend_tells || can.key_window_s > 0, "{}", dialect.name);
+        assert!(can.charges(dialect.amount().currency), "{}", dialect.name);
     }
+}
+
+#[test]
+fn every_kind_has_a_dialect_and_tells_what_it_is_like() {
+    let spoken: Vec<_> =
+        dialects().iter().map(|d| d.gateway(&nobody()).profile().clone()).collect();
+    for kind in recoup::gateway::KINDS {
+        let profile = (kind.profile)();
+        assert_eq!(profile.kind, kind.kind);
+        assert!(spoken.contains(&profile), "{} passes no suite", kind.kind);
+        assert!(!profile.events.is_empty(), "{}: which events?", kind.kind);
+        let own = !profile.native_retries.what.is_empty();
+        let switchable = profile.native_retries.switch_off.is_some();
+        assert_eq!(profile.capabilities.native_retries_switchable, switchable, "{}", kind.kind);
+        assert!(own || profile.capabilities.native_retry_window_s == 0, "{}", kind.kind);
+    }
+}
+
+fn looks_up(dialect: &Dialect) -> bool {
+    dialect.gateway(&nobody()).capabilities().look_up
+}
+
+fn assert_sent_once(dialect: &Dialect, double: &Double) {
+    let charges = dialect.charges(double).len();
+    assert_eq!(charges, 1, "{}: nothing is sent again unasked", dialect.name);
 }

@@ -9,6 +9,7 @@ use recoup::core::ids::{AttemptId, GatewayId};
 use recoup::core::money::Money;
 use recoup::core::policy::{InvoiceAction, SubscriptionAction};
 use recoup::gateway::http::HttpGateway;
+use recoup::gateway::wire::Timeouts;
 use recoup::gateway::{Gateway, HostedPurpose, HostedRequest};
 use serde_json::json;
 
@@ -16,7 +17,7 @@ use crate::dialect::{attempt, order, settings};
 use crate::double::{Double, Reply};
 
 fn gateway(double: &Double) -> HttpGateway {
-    HttpGateway::new(settings(&double.base)).unwrap()
+    HttpGateway::new(settings(&double.base), Timeouts::default()).unwrap()
 }
 
 #[tokio::test]
@@ -92,7 +93,10 @@ async fn every_other_call_is_where_the_protocol_says() {
     let request = HostedRequest {
         purpose: HostedPurpose::UpdateCard,
         customer: "c_1".to_owned(),
+        subscription: None,
         invoice: "in_1".to_owned(),
+        amount: order(true).amount,
+        description: None,
         return_url: "https://pay.example/pay/t".to_owned(),
         idempotency_key: "k2".to_owned(),
     };

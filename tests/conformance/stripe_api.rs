@@ -8,13 +8,14 @@ use recoup::core::effect::{ChargeOutcome, LookUpAnswer};
 use recoup::core::money::Money;
 use recoup::gateway::Gateway;
 use recoup::gateway::stripe::{API_VERSION, Stripe};
+use recoup::gateway::wire::Timeouts;
 use serde_json::{Value, json};
 
 use crate::dialect::{SENT_AT, attempt, card_error, failed_payment, order, settings};
 use crate::double::{Double, Reply};
 
 pub(crate) fn gateway(double: &Double) -> Stripe {
-    Stripe::new(settings(&double.base)).unwrap()
+    Stripe::new(settings(&double.base), Timeouts::default()).unwrap()
 }
 
 pub(crate) fn invalid(code: &str, message: &str) -> Value {

@@ -92,7 +92,10 @@ async fn the_card_update_page_returns_to_us_and_authentication_is_on_the_invoice
     let request = |purpose| HostedRequest {
         purpose,
         customer: "cus_1".to_owned(),
+        subscription: None,
         invoice: "in_1".to_owned(),
+        amount: order(true).amount,
+        description: None,
         return_url: "https://pay.example/pay/t".to_owned(),
         idempotency_key: "k".to_owned(),
     };

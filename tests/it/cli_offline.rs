@@ -286,7 +286,7 @@ fn classify_agrees_with_the_tables_it_was_made_from() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/facts/declines");
     for (file, kind) in [("stripe.csv", Some("stripe")), ("iso8583.csv", None)] {
         let Ok(mut rows) = csv::Reader::from_path(dir.join(file)) else { continue };
-        let entry = recoup::gateway::webhook_of(kind.unwrap_or("http")).unwrap();
+        let entry = recoup::gateway::kind(kind.unwrap_or("http")).unwrap();
         for row in rows.records() {
             let row = row.unwrap();
             let code = Some(row[0].to_owned());

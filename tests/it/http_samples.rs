@@ -84,6 +84,7 @@ fn attempt(case: &CaseId) -> Attempt {
             gateway: GatewayId::from("first"),
             token: Some("pm_1".to_owned()),
             customer: Some("cus_1".to_owned()),
+            subscription: None,
             invoice: "in_1".to_owned(),
             amount: Money::new(2900, "USD".parse().unwrap()),
             billing: true,

@@ -23,8 +23,8 @@ use recoup::core::input::{OperatorAction, PageAction};
 use recoup::core::ledger::{EntryKind, LedgerEntry};
 use recoup::core::policy::Capabilities;
 use recoup::gateway::{
-    CallError, Gateway, HostedPurpose, HostedRequest, HostedSession, MalformedBody, Rejection,
-    RejectionCode, WebhookRequest,
+    CallError, Gateway, HostedPurpose, HostedRequest, HostedSession, MalformedBody, Profile,
+    Rejection, RejectionCode, WebhookRequest,
 };
 use recoup::http::{AdvanceError, AppState, Engine, Readiness, router};
 use recoup::message::Brand;
@@ -47,7 +47,7 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
 /// A gateway that does what headers and fields say.
 pub(crate) struct Scripted {
     id: GatewayId,
-    capabilities: Capabilities,
+    profile: Profile,
     /// Every hosted page that was asked for.
     pub(crate) sessions: Mutex<Vec<HostedRequest>>,
     /// How many hosted pages still fail, with this error.
@@ -58,6 +58,10 @@ impl Scripted {
     fn new(id: &str) -> Self {
         let capabilities = Capabilities {
             look_up: true,
+            resend_tells: false,
+            network_transaction_id: false,
+            currencies: Vec::new(),
+            native_retries_switchable: false,
             read_invoice: true,
             hosted_update: true,
             paid_out_of_band: true,
@@ -70,7 +74,8 @@ impl Scripted {
             horizon_s: 60,
         };
         let (sessions, failing) = (Mutex::default(), Mutex::default());
-        Self { id: GatewayId::from(id), capabilities, sessions, failing }
+        let profile = Profile::plain("scripted", "a scripted gateway", capabilities);
+        Self { id: GatewayId::from(id), profile, sessions, failing }
     }
 }
 
@@ -80,12 +85,8 @@ impl Gateway for Scripted {
         &self.id
     }
 
-    fn kind(&self) -> &'static str {
-        "scripted"
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection> {

@@ -54,6 +54,7 @@ pub(crate) fn charge(case: &CaseId, number: u32) -> ChargeOrder {
         idempotency_key: String::new(),
         token: Some("pm_1".to_owned()),
         customer: Some("cus_ana".to_owned()),
+        subscription: None,
         invoice: "in_1".to_owned(),
         amount: Money::new(2900, "USD".parse().unwrap()),
         billing: true,

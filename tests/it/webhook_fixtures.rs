@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use recoup::core::decline::{Advice, Category};
 use recoup::core::event::{Event, EventKind, NativeRetry};
-use recoup::gateway::{MalformedBody, WebhookRequest, webhook_of};
+use recoup::gateway::{self, MalformedBody, WebhookRequest};
 use serde_json::{Value, json};
 
 fn parse(kind: &str, body: &[u8]) -> Result<Vec<Event>, MalformedBody> {
     let headers = vec![("webhook-id".to_owned(), "msg_made_1".to_owned())];
     let request = WebhookRequest { body, headers: &headers, url: None, now: Timestamp::UNIX_EPOCH };
-    (webhook_of(kind).unwrap().parse)(&request)
+    (gateway::kind(kind).unwrap().parse)(&request)
 }
 
 fn parse_one(kind: &str, body: &Value) -> Event {
@@ -212,8 +212,8 @@ fn an_http_event_without_its_header_has_no_id() {
         url: None,
         now: Timestamp::UNIX_EPOCH,
     };
-    assert_eq!((webhook_of("http").unwrap().parse)(&request).unwrap()[0].id, "");
-    assert!(webhook_of("no-such-kind").is_none());
+    assert_eq!((gateway::kind("http").unwrap().parse)(&request).unwrap()[0].id, "");
+    assert!(gateway::kind("no-such-kind").is_none());
 }
 
 fn mutate(value: &mut Value, path: &[usize], with: &Value) {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use proptest::prelude::*;
-use recoup::gateway::{Rejection, RejectionCode, WebhookRequest, webhook_of};
+use recoup::gateway::{self, Rejection, RejectionCode, WebhookRequest};
 use secrecy::SecretString;
 use serde_json::Value;
 use sha2::Sha256;
@@ -31,7 +31,7 @@ fn judge(
     let secrets: Vec<SecretString> = secrets.iter().map(|s| SecretString::from(*s)).collect();
     let now = Timestamp::from_second(now).unwrap();
     let request = WebhookRequest { body, headers, url: None, now };
-    (webhook_of(kind).unwrap().verify)(&request, &secrets)
+    (gateway::kind(kind).unwrap().verify)(&request, &secrets)
 }
 
 fn code(verdict: Result<(), Rejection>) -> Option<RejectionCode> {

@@ -26,8 +26,8 @@ const CONCRETE: [&str; 5] =
 
 /// Who else may name a concrete part, and why.
 const MAY_NAME: [(&str, &str, &str); 3] = [
-    ("gateway/offline.rs", "gateway::stripe", "the table of what needs no IO"),
-    ("gateway/offline.rs", "gateway::http", "the table of what needs no IO"),
+    ("gateway/kinds.rs", "gateway::stripe", "the table of kinds"),
+    ("gateway/kinds.rs", "gateway::http", "the table of kinds"),
     ("gateway/http/webhook.rs", "gateway::stripe", "the protocol speaks Stripe's decline codes"),
 ];
 

@@ -19,7 +19,7 @@ use crate::core::effect::{ChargeOrder, Order};
 use crate::core::event::NativeRetry;
 use crate::core::ids::{AttemptId, CardKey};
 use crate::core::ledger::{Decision, EntryKind};
-use crate::core::policy::Schedule;
+use crate::core::policy::{GatewayPolicy, Schedule};
 use crate::core::routing::{self, Candidate, Choice, Route};
 use crate::core::schedule::{self, Frame};
 
@@ -289,7 +289,10 @@ impl Stepper<'_> {
                 let native = if billing { self.case.native_attempts } else { 0 };
                 let old_card = self.case.card_updated
                     && self.case.card.as_ref().is_some_and(|card| *card != route.card);
+                let charges = |g: &GatewayPolicy| g.capabilities.charges(self.case.amount.currency);
+                let foreign = self.policy.gateway(&route.gateway).is_some_and(|g| !charges(g));
                 let closed = match policy.other_gateway {
+                    _ if foreign => Some("it does not charge this currency"),
                     _ if !billing && old_card => Some("the customer just gave another card"),
                     _ if billing || free => None,
                     OtherGateway::Freely => None,
@@ -340,6 +343,7 @@ impl Stepper<'_> {
                 gateway: gateway.clone(),
                 token: named,
                 card,
+                customer: None,
                 network_transaction_id: None,
             });
         };
@@ -348,6 +352,7 @@ impl Stepper<'_> {
             gateway: gateway.clone(),
             token: Some(method.token().to_owned()),
             card: method.card.clone(),
+            customer: method.gateway_customer.clone(),
             network_transaction_id: method.network_transaction_id.clone(),
         })
     }
@@ -366,7 +371,8 @@ impl Stepper<'_> {
             number,
             gateway: route.gateway.clone(),
             token: route.token.clone(),
-            customer: self.case.customer.clone(),
+            customer: route.customer.clone().or_else(|| self.case.customer.clone()),
+            subscription: self.case.subscription.clone(),
             invoice: self.case.invoice.clone(),
             amount: self.case.amount,
             billing: route.gateway == self.case.gateway,

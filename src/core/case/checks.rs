@@ -53,10 +53,30 @@ impl Stepper<'_> {
             return self.start_check(CheckPurpose::Resolve, attempts);
         }
         let open = self.case.attempts.iter().position(|a| a.outcome == AttemptOutcome::Unknown);
-        if let Some(index) = open {
+        match open {
+            Some(index) if self.resend_tells(index) => self.send_again(index),
             // Only its webhook, or a person, can tell.
-            self.look_up_again(index, "the gateway has no look-up");
+            Some(index) => self.look_up_again(index, "the gateway has no look-up"),
+            None => {}
         }
+    }
+
+    /// Whether the same key and bytes, sent again, are answered with what became of the first send;
+    /// where they never arrived, this is the one charge that was decided.
+    fn resend_tells(&self, index: usize) -> bool {
+        let attempt = &self.case.attempts[index];
+        let gateway = self.policy.gateway(&attempt.charge.gateway);
+        gateway.is_some_and(|g| g.capabilities.resend_tells) && self.may_send_again(index)
+    }
+
+    /// Inside the key window, not too often, and only while the invoice is owed.
+    fn may_send_again(&self, index: usize) -> bool {
+        let attempt = &self.case.attempts[index];
+        let gateway = self.policy.gateway(&attempt.charge.gateway);
+        let inside = gateway.zip(attempt.sent).is_some_and(|(gateway, (first, _))| {
+            self.now < first + gateway.capabilities.key_window()
+        });
+        inside && attempt.sends < SENDS_MAX && self.goes_on()
     }
 
     /// Looks once more before giving up.
@@ -225,7 +245,7 @@ impl Stepper<'_> {
     /// The gateway does not know the attempt (yet).
     fn on_not_found(&mut self, index: usize, began: Timestamp) {
         let attempt = &self.case.attempts[index];
-        let Some((first, last)) = attempt.sent else { return };
+        let Some((_, last)) = attempt.sent else { return };
         let gateway = attempt.charge.gateway.clone();
         let Some(capabilities) = self.policy.gateway(&gateway).map(|g| g.capabilities.clone())
         else {
@@ -234,8 +254,7 @@ impl Stepper<'_> {
         if began >= last + capabilities.horizon() {
             return self.fail_technically(index, "the gateway never got it");
         }
-        let inside = self.now < first + capabilities.key_window();
-        if inside && attempt.sends < SENDS_MAX && self.goes_on() {
+        if self.may_send_again(index) {
             return self.send_again(index);
         }
         self.look_up_again(index, "the gateway does not know it yet");
@@ -250,7 +269,7 @@ impl Stepper<'_> {
         let charge = attempt.charge.clone();
         self.note(
             EntryKind::AttemptSent,
-            format!("{} does not know the attempt: sent again with its own key.", charge.gateway),
+            format!("Sent to {} again with its own key: it is charged once.", charge.gateway),
         );
         self.case.timers.remove(&Timer::LookUp);
         self.ask(Order::Charge(charge));

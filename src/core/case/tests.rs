@@ -18,6 +18,10 @@ mod races;
 fn capabilities(read_invoice: bool) -> Capabilities {
     Capabilities {
         look_up: true,
+        resend_tells: false,
+        network_transaction_id: false,
+        currencies: Vec::new(),
+        native_retries_switchable: false,
         read_invoice,
         hosted_update: true,
         paid_out_of_band: true,

@@ -9,7 +9,7 @@ use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use super::outcome;
+use super::outcome::{self, WORDS};
 use crate::core::effect::{
     AttemptRef, ChargeOrder, ChargeOutcome, CloseOrder, LookUpAnswer, MarkPaidOrder,
     MarkPaidOutcome, RefundOrder,
@@ -43,8 +43,7 @@ impl Client {
         });
         match self.post(&["charges"], &body, &order.idempotency_key).await {
             Ok(answer) => outcome::of_answer(order, &answer),
-            Err(Trouble::NotSent(why)) => ChargeOutcome::NotSent { why },
-            Err(Trouble::Lost(why)) => ChargeOutcome::Unknown { why },
+            Err(trouble) => trouble.into_outcome(),
         }
     }
 
@@ -61,14 +60,14 @@ impl Client {
         let charge = answer.object().filter(|_| answer.is_success());
         match charge.and_then(|charge| outcome::of_charge(&attempt.charge, &charge)) {
             Some(found) => LookUpAnswer::Found(found),
-            None => LookUpAnswer::Unavailable { why: outcome::words(&answer) },
+            None => LookUpAnswer::Unavailable { why: WORDS.of(&answer) },
         }
     }
 
     pub(super) async fn refund(&self, order: &RefundOrder, key: &str) -> Result<(), CallError> {
         const WHAT: &str = "refund the charge";
         let answer = self.post(&["charges", &order.charge, "refund"], &json!({}), key).await;
-        done(WHAT, answer)
+        WORDS.success(WHAT, answer).map(drop)
     }
 
     /// The protocol has one page for the customer, and a card given anew is confirmed there too:
@@ -80,10 +79,7 @@ impl Client {
         const WHAT: &str = "open a card-update session";
         let body = json!({ "customer": request.customer, "return_url": request.return_url });
         let sent = self.post(&["card-update-sessions"], &body, &request.idempotency_key).await;
-        let answer = sent.map_err(|trouble| trouble.into_call_error(WHAT))?;
-        if !answer.is_success() {
-            return Err(call_error(WHAT, &answer));
-        }
+        let answer = WORDS.success(WHAT, sent)?;
         let why = "the answer has no address to send the customer to".to_owned();
         let Some(session) = answer.object() else {
             return Err(CallError::Transient { what: WHAT, why });
@@ -109,7 +105,7 @@ impl Client {
         if answer.is_success() {
             return Ok(MarkPaidOutcome::Done);
         }
-        match call_error(WHAT, &answer) {
+        match WORDS.error(WHAT, &answer) {
             CallError::Permanent { why, .. } => Ok(MarkPaidOutcome::Failed { why }),
             error @ CallError::Transient { .. } => Err(error),
         }
@@ -125,7 +121,8 @@ impl Client {
             SubscriptionAction::Cancel => Some("cancel"),
         };
         if let Some((id, action)) = order.subscription.as_deref().zip(action) {
-            done(WHAT, self.post(&["subscriptions", id, action], &json!({}), key).await)?;
+            let sent = self.post(&["subscriptions", id, action], &json!({}), key).await;
+            WORDS.success(WHAT, sent)?;
         }
         if order.invoice_action == InvoiceAction::Keep {
             return Ok(());
@@ -148,18 +145,4 @@ fn says_already_paid(answer: &Answer) -> bool {
     let body = answer.object().unwrap_or_default();
     let says = |name: &str| body[name] == "already_paid" || body["error"][name] == "already_paid";
     answer.status == 409 || ["status", "code", "error"].into_iter().any(says)
-}
-
-fn done(what: &'static str, sent: Result<Answer, Trouble>) -> Result<(), CallError> {
-    let answer = sent.map_err(|trouble| trouble.into_call_error(what))?;
-    if answer.is_success() { Ok(()) } else { Err(call_error(what, &answer)) }
-}
-
-fn call_error(what: &'static str, answer: &Answer) -> CallError {
-    let why = outcome::words(answer);
-    if answer.is_transient() {
-        CallError::Transient { what, why }
-    } else {
-        CallError::Permanent { what, why }
-    }
 }

@@ -9,6 +9,7 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+use super::profile::Profile;
 use super::wire::{BuildError, Timeouts};
 use super::{
     CallError, Gateway, GatewaySettings, HostedRequest, HostedSession, MalformedBody, Rejection,
@@ -35,47 +36,60 @@ const KEY_WINDOW_S: u32 = 24 * 3600;
 /// until a read shows it) = 600 s.
 const HORIZON_S: u32 = 2 * (30 + 240 + 30);
 
+/// What the protocol is like. It has no read of an invoice, and no retries of its own that it would
+/// not announce (`next_native_attempt_at`).
+pub fn profile() -> Profile {
+    Profile {
+        events: &[
+            "invoice.payment_failed",
+            "invoice.paid",
+            "invoice.voided",
+            "invoice.refunded",
+            "subscription.cancelled",
+            "payment_method.updated",
+            "payment.disputed",
+            "charge.updated",
+        ],
+        found_by: "`GET /charges?idempotency_key=…`",
+        ..Profile::plain("http", "any, by the http protocol", capabilities())
+    }
+}
+
+fn capabilities() -> Capabilities {
+    Capabilities {
+        look_up: true,
+        resend_tells: false,
+        network_transaction_id: false,
+        currencies: Vec::new(),
+        native_retries_switchable: false,
+        read_invoice: false,
+        hosted_update: true,
+        paid_out_of_band: true,
+        refund: true,
+        subscriptions: true,
+        pays_invoice_once: false,
+        native_retries_visible: true,
+        native_retry_window_s: 0,
+        key_window_s: KEY_WINDOW_S,
+        horizon_s: HORIZON_S,
+    }
+}
+
 /// A payment system that speaks recoup's protocol.
 #[derive(Debug)]
 pub struct HttpGateway {
     id: GatewayId,
-    capabilities: Capabilities,
+    profile: Profile,
     webhook_secrets: Vec<SecretString>,
     client: client::Client,
 }
 
 impl HttpGateway {
     /// The system that the settings name; `api_base` must be there.
-    pub fn new(settings: GatewaySettings) -> Result<Self, BuildError> {
-        Self::with_timeouts(settings, Timeouts::default())
-    }
-
-    /// As [`HttpGateway::new`], with other time-outs.
-    pub fn with_timeouts(
-        settings: GatewaySettings,
-        timeouts: Timeouts,
-    ) -> Result<Self, BuildError> {
+    pub fn new(settings: GatewaySettings, timeouts: Timeouts) -> Result<Self, BuildError> {
         let client = client::Client::new(&settings, timeouts)?;
         let GatewaySettings { id, webhook_secrets, .. } = settings;
-        Ok(Self { id, capabilities: Self::what_it_can_do(), webhook_secrets, client })
-    }
-
-    /// What the protocol can do. It has no read of an invoice, and no retries of its own that it
-    /// would not announce (`next_native_attempt_at`).
-    pub fn what_it_can_do() -> Capabilities {
-        Capabilities {
-            look_up: true,
-            read_invoice: false,
-            hosted_update: true,
-            paid_out_of_band: true,
-            refund: true,
-            subscriptions: true,
-            pays_invoice_once: false,
-            native_retries_visible: true,
-            native_retry_window_s: 0,
-            key_window_s: KEY_WINDOW_S,
-            horizon_s: HORIZON_S,
-        }
+        Ok(Self { id, profile: profile(), webhook_secrets, client })
     }
 }
 
@@ -85,12 +99,8 @@ impl Gateway for HttpGateway {
         &self.id
     }
 
-    fn kind(&self) -> &'static str {
-        "http"
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection> {

@@ -12,11 +12,26 @@ use crate::core::decline::{Advice, Category};
 use crate::core::effect::{ChargeOrder, ChargeOutcome};
 use crate::core::event::PaymentMethodFacts;
 use crate::core::money::Money;
-use crate::gateway::wire::{self, Answer};
+use crate::gateway::wire::{Answer, Words};
+
+/// What an error may tell, at the top or below `error`.
+pub(super) const WORDS: Words = Words(&[
+    "/type",
+    "/code",
+    "/title",
+    "/message",
+    "/detail",
+    "/error",
+    "/error/type",
+    "/error/code",
+    "/error/title",
+    "/error/message",
+    "/error/detail",
+]);
 
 /// What the answer to `POST /charges` means.
 pub(super) fn of_answer(order: &ChargeOrder, answer: &Answer) -> ChargeOutcome {
-    let unknown = || ChargeOutcome::Unknown { why: words(answer) };
+    let unknown = || ChargeOutcome::Unknown { why: WORDS.of(answer) };
     match answer.status {
         200..=299 => {
             answer.object().and_then(|charge| of_charge(order, &charge)).unwrap_or_else(unknown)
@@ -27,7 +42,7 @@ pub(super) fn of_answer(order: &ChargeOrder, answer: &Answer) -> ChargeOutcome {
         // key, whose answer we never had, may have. The look-up by key tells.
         409 => unknown(),
         408 | 424 | 425 => unknown(),
-        400..=499 => ChargeOutcome::Refused { why: words(answer) },
+        400..=499 => ChargeOutcome::Refused { why: WORDS.of(answer) },
         _ => unknown(),
     }
 }
@@ -80,21 +95,4 @@ fn method(order: &ChargeOrder, charge: &Value) -> PaymentMethodFacts {
     let mut facts = webhook::method_of(charge);
     facts.token = facts.token.or_else(|| order.token.clone());
     facts
-}
-
-/// A refusal in words: status, and what the system says of it.
-pub(super) fn words(answer: &Answer) -> String {
-    let body = answer.object().unwrap_or_default();
-    let told: Vec<&str> = ["type", "code", "title", "message", "detail", "error"]
-        .into_iter()
-        .filter_map(|name| body.get(name).or_else(|| body["error"].get(name))?.as_str())
-        .collect();
-    let trace = match &answer.request_id {
-        Some(id) => format!("HTTP {}, request {id}", answer.status),
-        None => format!("HTTP {}", answer.status),
-    };
-    if told.is_empty() {
-        return trace;
-    }
-    format!("{} ({trace})", wire::scrub(&told.join(" ")))
 }

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::gateway::signature::{
-    Signed, USUAL_CAUSES, alteration, check_time, doubt_about, no_match, unix_seconds,
+    Signed, USUAL_CAUSES, check_time, no_match, texts, unix_seconds, usual_doubt,
 };
 use crate::gateway::{Rejection, RejectionCode, WebhookRequest};
 
@@ -97,14 +97,10 @@ fn why_not(
         return "the signature header has no readable `v1,BASE64`; other versions do not count"
             .to_owned();
     }
-    if let Some(hint) = alteration(request.body, matches) {
+    if let Some(hint) = usual_doubt(request.body, secrets, matches) {
         return hint.to_owned();
     }
-    let texts = || secrets.iter().map(|secret| secret.expose_secret());
-    if let Some(hint) = texts().find_map(doubt_about) {
-        return hint.to_owned();
-    }
-    if texts().any(|secret| key(secret).is_none()) {
+    if texts(secrets).any(|secret| key(secret).is_none()) {
         return "a given secret is not base64 (`whsec_` before it may be left out)".to_owned();
     }
     USUAL_CAUSES.to_owned()

@@ -10,7 +10,7 @@
 
 use serde_json::{Value, json};
 
-use super::client::{self, Client};
+use super::client::{self, Client, WORDS};
 use super::{money, view, webhook};
 use crate::core::decline::{Advice, Category, Decline};
 use crate::core::effect::{ChargeOrder, ChargeOutcome, InvoiceStatus};
@@ -34,8 +34,7 @@ pub(super) async fn charge(client: &Client, order: &ChargeOrder) -> ChargeOutcom
     };
     let answer = match sent {
         Ok(answer) => answer,
-        Err(Trouble::NotSent(why)) => return ChargeOutcome::NotSent { why },
-        Err(Trouble::Lost(why)) => return ChargeOutcome::Unknown { why },
+        Err(trouble) => return trouble.into_outcome(),
     };
     let outcome = outcome_of(order, &answer);
     if order.billing && answer.status == 400 && matches!(outcome, ChargeOutcome::Refused { .. }) {
@@ -83,7 +82,7 @@ async fn create_payment(
 
 /// What an answer to a charge means.
 pub(super) fn outcome_of(order: &ChargeOrder, answer: &Answer) -> ChargeOutcome {
-    let unknown = || ChargeOutcome::Unknown { why: client::words(answer) };
+    let unknown = || ChargeOutcome::Unknown { why: WORDS.of(answer) };
     match answer.status {
         200..=299 => match answer.object() {
             Some(body) if order.billing => invoice_outcome(order, &body).unwrap_or_else(unknown),
@@ -96,7 +95,7 @@ pub(super) fn outcome_of(order: &ChargeOrder, answer: &Answer) -> ChargeOutcome 
         400..=499 => match client::error_of(answer) {
             Some(error) => rejection(order, answer, &error),
             None if answer.status == 402 => unknown(),
-            None => ChargeOutcome::Refused { why: client::words(answer) },
+            None => ChargeOutcome::Refused { why: WORDS.of(answer) },
         },
         // A redirect is not followed; a 5xx may have charged, and is stored under the key.
         _ => unknown(),
@@ -104,7 +103,7 @@ pub(super) fn outcome_of(order: &ChargeOrder, answer: &Answer) -> ChargeOutcome 
 }
 
 fn rejection(order: &ChargeOrder, answer: &Answer, error: &Value) -> ChargeOutcome {
-    let why = client::words(answer);
+    let why = WORDS.of(answer);
     if wants_action(error) || answer.status == 402 || error["type"] == "card_error" {
         return declined(error, None, order);
     }

@@ -10,7 +10,7 @@ use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use crate::gateway::wire::{self, Answer, Api, BuildError, Timeouts, Trouble};
+use crate::gateway::wire::{self, Answer, Api, BuildError, Timeouts, Trouble, Words};
 use crate::gateway::{CallError, GatewaySettings};
 
 /// The version whose shapes we read, sent with every call: the account's default version, which
@@ -19,6 +19,10 @@ pub const API_VERSION: &str = "2025-09-30.clover";
 
 /// Stripe's own address.
 const API_BASE: &str = "https://api.stripe.com";
+
+/// What an error of Stripe's tells.
+pub(super) const WORDS: Words =
+    Words(&["/error/type", "/error/code", "/error/decline_code", "/error/message"]);
 
 /// Fields of a form or a query.
 pub(super) type Fields<'a> = &'a [(&'a str, &'a str)];
@@ -63,7 +67,7 @@ impl Client {
         path: &[&str],
         query: Fields<'_>,
     ) -> Result<Value, CallError> {
-        object(what, self.get(path, query).await)
+        WORDS.object(what, self.get(path, query).await)
     }
 
     /// Changes something, once for each `key`, and gives the changed object.
@@ -74,7 +78,7 @@ impl Client {
         form: Fields<'_>,
         key: &str,
     ) -> Result<Value, CallError> {
-        object(what, self.post(path, form, key).await)
+        WORDS.object(what, self.post(path, form, key).await)
     }
 
     /// Ends something. Stripe takes no key here: what has ended answers 404.
@@ -87,28 +91,6 @@ impl Client {
     }
 }
 
-/// The object of a successful answer, else the error that says whether asking again can help.
-pub(super) fn object(
-    what: &'static str,
-    sent: Result<Answer, Trouble>,
-) -> Result<Value, CallError> {
-    let answer = sent.map_err(|trouble| trouble.into_call_error(what))?;
-    if !answer.is_success() {
-        return Err(call_error(what, &answer));
-    }
-    answer.object().ok_or_else(|| CallError::Transient { what, why: unreadable(&answer) })
-}
-
-/// A refusal as the error of a call.
-pub(super) fn call_error(what: &'static str, answer: &Answer) -> CallError {
-    let why = words(answer);
-    if answer.is_transient() {
-        CallError::Transient { what, why }
-    } else {
-        CallError::Permanent { what, why }
-    }
-}
-
 /// The `error` object of a refusal; `None` when the body is none of Stripe's.
 pub(super) fn error_of(answer: &Answer) -> Option<Value> {
     let mut body = answer.object()?;
@@ -118,25 +100,4 @@ pub(super) fn error_of(answer: &Answer) -> Option<Value> {
 /// The error's `code`.
 pub(super) fn code_of(error: &Value) -> &str {
     error["code"].as_str().unwrap_or_default()
-}
-
-/// A refusal in words: type, code, message, status and Stripe's id of the request.
-pub(super) fn words(answer: &Answer) -> String {
-    let Some(error) = error_of(answer) else { return unreadable(answer) };
-    let field = |name: &str| error[name].as_str().filter(|text| !text.is_empty());
-    let told: Vec<&str> =
-        ["type", "code", "decline_code", "message"].into_iter().filter_map(field).collect();
-    format!("{} {}", wire::scrub(&told.join(" ")), trace(answer))
-}
-
-/// An answer that is not what Stripe answers with.
-pub(super) fn unreadable(answer: &Answer) -> String {
-    format!("the answer cannot be read {}", trace(answer))
-}
-
-fn trace(answer: &Answer) -> String {
-    match &answer.request_id {
-        Some(id) => format!("(HTTP {}, request {id})", answer.status),
-        None => format!("(HTTP {})", answer.status),
-    }
 }

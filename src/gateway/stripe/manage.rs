@@ -8,7 +8,7 @@
 
 use serde_json::Value;
 
-use super::client::{self, Client};
+use super::client::{self, Client, WORDS};
 use super::{look_up, view};
 use crate::core::effect::{
     AdoptOrder, CloseOrder, InvoiceStatus, InvoiceView, MarkPaidOrder, MarkPaidOutcome, RefundOrder,
@@ -40,7 +40,7 @@ pub(super) async fn refund(
     if client::error_of(&answer).is_some_and(|e| client::code_of(&e) == "charge_already_refunded") {
         return Ok(());
     }
-    let refund = client::object(WHAT, Ok(answer))?;
+    let refund = WORDS.object(WHAT, Ok(answer))?;
     match refund["status"].as_str() {
         Some(status @ ("failed" | "canceled")) => {
             Err(CallError::Permanent { what: WHAT, why: format!("the refund is {status}") })
@@ -147,21 +147,21 @@ pub(super) async fn mark_paid(
     let sent = client.post(&path, &[("paid_out_of_band", "true")], key).await;
     let answer = sent.map_err(|trouble| trouble.into_call_error(WHAT))?;
     if answer.is_success() {
-        let invoice = client::object(WHAT, Ok(answer))?;
+        let invoice = WORDS.object(WHAT, Ok(answer))?;
         return is_paid(&invoice).then_some(MarkPaidOutcome::Done).ok_or_else(|| {
             let why = "the answer does not say that it is paid".to_owned();
             CallError::Transient { what: WHAT, why }
         });
     }
     if answer.is_transient() {
-        return Err(client::call_error(WHAT, &answer));
+        return Err(WORDS.error(WHAT, &answer));
     }
     // Refused: paid already? By us, under a key that Stripe has forgotten, or by real money?
     let invoice = look_up::read_invoice(client, &order.invoice).await?;
     Ok(match is_paid(&invoice) {
         true if view::paid_out_of_band(&invoice) => MarkPaidOutcome::Done,
         true => MarkPaidOutcome::AlreadyPaid,
-        false => MarkPaidOutcome::Failed { why: client::words(&answer) },
+        false => MarkPaidOutcome::Failed { why: WORDS.of(&answer) },
     })
 }
 
@@ -203,7 +203,7 @@ async fn cancel(client: &Client, id: &str) -> Result<(), CallError> {
     if answer.is_success() {
         return Ok(());
     }
-    let refused = client::call_error(WHAT, &answer);
+    let refused = WORDS.error(WHAT, &answer);
     if refused.is_transient() {
         return Err(refused);
     }

@@ -10,6 +10,7 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 
+use super::profile::{Acknowledgement, Hosted, Idempotency, NativeRetryFacts, Profile, Proves};
 use super::wire::{BuildError, Timeouts};
 use super::{
     CallError, Gateway, GatewaySettings, HostedRequest, HostedSession, MalformedBody, Rejection,
@@ -53,46 +54,88 @@ const KEY_WINDOW_S: u32 = 23 * 3600;
 /// we gave up + 120 s until a read shows it) = 900 s.
 const HORIZON_S: u32 = 2 * (30 + 300 + 120);
 
+/// What any Stripe account is like.
+pub fn profile() -> Profile {
+    Profile {
+        kind: "stripe",
+        name: "Stripe",
+        capabilities: capabilities(),
+        idempotency: Idempotency::Header("Idempotency-Key"),
+        found_by: "reading the invoice and its payments, or PaymentIntents by our attempt's id",
+        hosted: Hosted::CardUpdate,
+        proves: Proves::Body,
+        acknowledgement: Acknowledgement::Json,
+        query_is_signed: false,
+        tells_history: true,
+        native_retries: NativeRetryFacts {
+            what: "Smart Retries, on for new accounts: up to eight in two weeks",
+            switch_off: Some("Dashboard → Billing → Revenue recovery → Retries"),
+        },
+        regions: &[],
+        events: &[
+            "invoice.payment_failed",
+            "invoice.paid",
+            "invoice.voided",
+            "invoice.marked_uncollectible",
+            "invoice.payment_action_required",
+            "payment_intent.payment_failed",
+            "payment_intent.succeeded",
+            "charge.failed",
+            "charge.refunded",
+            "charge.dispute.created",
+            "charge.dispute.closed",
+            "customer.updated",
+            "customer.subscription.updated",
+            "customer.subscription.deleted",
+            "customer.subscription.paused",
+            "setup_intent.succeeded",
+            "payment_method.attached",
+            "payment_method.automatically_updated",
+            "payment_method.detached",
+        ],
+        rights: &[
+            "write: PaymentIntents, Invoices, Refunds, Customers, Subscriptions, Customer Portal",
+            "read: Charges, Invoice Payments, Events, Payment Methods",
+        ],
+        unproven: &["events are readable for 30 days", "the rights of a restricted key"],
+    }
+}
+
+fn capabilities() -> Capabilities {
+    Capabilities {
+        look_up: true,
+        resend_tells: false,
+        network_transaction_id: false,
+        currencies: Vec::new(),
+        native_retries_switchable: true,
+        read_invoice: true,
+        hosted_update: true,
+        paid_out_of_band: true,
+        refund: true,
+        subscriptions: true,
+        pays_invoice_once: true,
+        native_retries_visible: true,
+        native_retry_window_s: NATIVE_RETRY_WINDOW_S,
+        key_window_s: KEY_WINDOW_S,
+        horizon_s: HORIZON_S,
+    }
+}
+
 /// A Stripe account.
 #[derive(Debug)]
 pub struct Stripe {
     id: GatewayId,
-    capabilities: Capabilities,
+    profile: Profile,
     webhook_secrets: Vec<SecretString>,
     client: client::Client,
 }
 
 impl Stripe {
     /// The account that the settings name.
-    pub fn new(settings: GatewaySettings) -> Result<Self, BuildError> {
-        Self::with_timeouts(settings, Timeouts::default())
-    }
-
-    /// As [`Stripe::new`], with other time-outs.
-    pub fn with_timeouts(
-        settings: GatewaySettings,
-        timeouts: Timeouts,
-    ) -> Result<Self, BuildError> {
+    pub fn new(settings: GatewaySettings, timeouts: Timeouts) -> Result<Self, BuildError> {
         let client = client::Client::new(&settings, timeouts)?;
         let GatewaySettings { id, webhook_secrets, .. } = settings;
-        Ok(Self { id, capabilities: Self::what_it_can_do(), webhook_secrets, client })
-    }
-
-    /// What any Stripe account can do.
-    pub fn what_it_can_do() -> Capabilities {
-        Capabilities {
-            look_up: true,
-            read_invoice: true,
-            hosted_update: true,
-            paid_out_of_band: true,
-            refund: true,
-            subscriptions: true,
-            pays_invoice_once: true,
-            native_retries_visible: true,
-            native_retry_window_s: NATIVE_RETRY_WINDOW_S,
-            key_window_s: KEY_WINDOW_S,
-            horizon_s: HORIZON_S,
-        }
+        Ok(Self { id, profile: profile(), webhook_secrets, client })
     }
 }
 
@@ -102,12 +145,8 @@ impl Gateway for Stripe {
         &self.id
     }
 
-    fn kind(&self) -> &'static str {
-        "stripe"
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection> {

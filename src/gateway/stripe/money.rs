@@ -8,72 +8,39 @@
 //! cannot be expressed exactly is `None`, never rounded.
 
 use crate::core::money::{Currency, Money};
+use crate::gateway::amount::Exponents;
 
-/// What Stripe calls zero-decimal.
-const WHOLE: [&str; 15] = [
-    "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF",
-    "XOF", "XPF",
-];
-/// Zero-decimal by ISO 4217, two decimals at Stripe for backward compatibility.
-const HUNDREDTHS: [&str; 2] = ["ISK", "UGX"];
-
-/// How many decimals Stripe gives this currency.
-fn stripe_exponent(currency: Currency) -> u8 {
-    if WHOLE.contains(&currency.code()) {
-        0
-    } else if HUNDREDTHS.contains(&currency.code()) {
-        2
-    } else {
-        currency.exponent()
-    }
-}
+/// What Stripe calls zero-decimal; then what ISO 4217 does and Stripe, for backward compatibility,
+/// does not.
+const EXPONENTS: Exponents = Exponents(&[
+    (
+        0,
+        &[
+            "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV",
+            "XAF", "XOF", "XPF",
+        ],
+    ),
+    (2, &["ISK", "UGX"]),
+]);
 
 /// Stripe's number as ISO minor units; `None` where it is no whole number of them.
 pub fn from_stripe(amount: i64, currency: Currency) -> Option<Money> {
-    let (theirs, ours) = (stripe_exponent(currency), currency.exponent());
-    let minor = rescale(amount, theirs, ours)?;
-    Some(Money::new(minor, currency))
+    EXPONENTS.read(amount, currency)
 }
 
 /// ISO minor units as Stripe's number; `None` where Stripe cannot express them, or they overflow.
 pub fn to_stripe(money: Money) -> Option<i64> {
-    rescale(money.minor, money.currency.exponent(), stripe_exponent(money.currency))
-}
-
-/// The same amount with another number of decimals, if it is exact.
-fn rescale(amount: i64, from: u8, to: u8) -> Option<i64> {
-    if to >= from {
-        return amount.checked_mul(10_i64.checked_pow(u32::from(to - from))?);
-    }
-    let divisor = 10_i64.checked_pow(u32::from(from - to))?;
-    (amount % divisor == 0).then_some(amount / divisor)
+    EXPONENTS.write(money)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn every_currency() -> Vec<Currency> {
-        let letters = || 'A'..='Z';
-        letters()
-            .flat_map(|a| letters().map(move |b| (a, b)))
-            .flat_map(|(a, b)| letters().map(move |c| format!("{a}{b}{c}")))
-            .filter_map(|code| code.parse().ok())
-            .collect()
-    }
+    use crate::gateway::amount::assert_there_and_back;
 
     #[test]
     fn there_and_back_is_the_same_for_every_currency() {
-        let all = every_currency();
-        assert!(all.len() > 150);
-        for currency in all {
-            for whole in [0, 1, 29, 1_000_000] {
-                let minor = whole * 10_i64.pow(u32::from(currency.exponent()));
-                let money = Money::new(minor, currency);
-                let theirs = to_stripe(money).unwrap();
-                assert_eq!(from_stripe(theirs, currency), Some(money), "{money}");
-            }
-        }
+        assert_there_and_back(EXPONENTS);
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::gateway::signature::{
-    Signed, USUAL_CAUSES, alteration, check_time, doubt_about, no_match, unix_seconds,
+    Signed, USUAL_CAUSES, check_time, no_match, texts, unix_seconds, usual_doubt,
 };
 use crate::gateway::{Rejection, RejectionCode, WebhookRequest};
 
@@ -84,14 +84,10 @@ fn why_not(
     if header.signatures.is_empty() {
         return "no `v1=` in the Stripe-Signature header is lower-case hexadecimal".to_owned();
     }
-    if let Some(hint) = alteration(request.body, matches) {
+    if let Some(hint) = usual_doubt(request.body, secrets, matches) {
         return hint.to_owned();
     }
-    let texts = || secrets.iter().map(|secret| secret.expose_secret());
-    if let Some(hint) = texts().find_map(doubt_about) {
-        return hint.to_owned();
-    }
-    if texts().all(|secret| !secret.starts_with("whsec_")) {
+    if texts(secrets).all(|secret| !secret.starts_with("whsec_")) {
         return format!("{USUAL_CAUSES}; no given secret begins with `whsec_`, as Stripe's do");
     }
     USUAL_CAUSES.to_owned()

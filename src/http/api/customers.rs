@@ -37,6 +37,7 @@ const METHOD_FIELDS: &[&str] = &[
     "country",
     "funding",
     "network_transaction_id",
+    "gateway_customer",
     "default",
     "consent",
 ];
@@ -119,6 +120,7 @@ fn read_method(
         fingerprint: fields.text("fingerprint", short),
     };
     let network_transaction_id = fields.text("network_transaction_id", short);
+    let gateway_customer = fields.text("gateway_customer", short);
     let default = fields.flag("default").unwrap_or(false);
     // Who hands a token over wants it to be used; `false` says that it must not be.
     let consent = fields.flag("consent").unwrap_or(true);
@@ -131,7 +133,15 @@ fn read_method(
         Some(fingerprint) => CardKey::of_fingerprint(fingerprint),
         None => CardKey::of_token(&gateway, &token?),
     };
-    Some(PaymentMethod { gateway, facts, card, network_transaction_id, default, consent })
+    Some(PaymentMethod {
+        gateway,
+        facts,
+        card,
+        gateway_customer,
+        network_transaction_id,
+        default,
+        consent,
+    })
 }
 
 fn check_id(id: &str) -> Result<(), Problem> {

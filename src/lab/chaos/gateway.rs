@@ -21,7 +21,7 @@ use crate::core::effect::{
 };
 use crate::core::event::Event;
 use crate::core::ids::{CaseId, GatewayId};
-use crate::core::policy::Capabilities;
+use crate::gateway::Profile;
 use crate::gateway::{
     CallError, Gateway, HostedRequest, HostedSession, MalformedBody, Rejection, WebhookRequest,
 };
@@ -145,7 +145,7 @@ impl Future for Until {
 pub(super) struct SimGateway {
     id: GatewayId,
     index: usize,
-    capabilities: Capabilities,
+    profile: Profile,
     world: Shared,
 }
 
@@ -156,7 +156,8 @@ impl SimGateway {
             let world = lock(world);
             (world.banks[index].id.clone(), world.banks[index].capabilities.clone())
         };
-        Self { id, index, capabilities, world: world.clone() }
+        let profile = Profile::plain("simulated", "a simulated gateway", capabilities);
+        Self { id, index, profile, world: world.clone() }
     }
 
     async fn until(&self, at: Timestamp) {
@@ -192,12 +193,8 @@ impl Gateway for SimGateway {
         &self.id
     }
 
-    fn kind(&self) -> &'static str {
-        "simulated"
-    }
-
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+    fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     fn verify(&self, _: &WebhookRequest<'_>) -> Result<(), Rejection> {

@@ -230,6 +230,7 @@ impl World {
                 gateway: self.banks[gateway].id.clone(),
                 facts: self.facts_of(gateway, card),
                 card: CardKey::from(""),
+                gateway_customer: None,
                 network_transaction_id: None,
                 default: true,
                 consent: true,

@@ -159,6 +159,10 @@ fn draw_gateway(
     let once = billing && scenario.pays_invoice_once.unwrap_or(reads);
     let capabilities = Capabilities {
         look_up: true,
+        resend_tells: false,
+        network_transaction_id: false,
+        currencies: Vec::new(),
+        native_retries_switchable: false,
         read_invoice: reads,
         hosted_update: true,
         paid_out_of_band: billing && (reads || rng.bool()),
