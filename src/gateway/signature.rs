@@ -38,7 +38,7 @@ impl Signed<'_> {
     }
 }
 
-/// Whether `signature` is the MAC of `parts` under `key`. Constant time; an empty key never matches.
+/// Whether `signature` is the MAC of `parts` under `key`, in constant time; never under an empty key.
 pub(super) fn is_mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], signature: &[u8]) -> bool {
     if key.is_empty() {
         return false;
