@@ -38,7 +38,7 @@ impl Signed<'_> {
     }
 }
 
-/// Whether `signature` is the MAC of `parts` under `key`, in constant time; never under an empty key.
+/// Whether `signature` is the MAC of `parts` under `key`. Constant time; no empty key matches.
 pub(super) fn is_mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], signature: &[u8]) -> bool {
     if key.is_empty() {
         return false;
