@@ -28,14 +28,15 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use recoup::clock::Clock;
 use recoup::core::ids::GatewayId;
+use recoup::gateway::history::Completeness;
 use recoup::gateway::stripe::Stripe;
 use recoup::gateway::wire::Timeouts;
 use recoup::gateway::{Gateway, GatewaySettings};
 use recoup::http::{AdvanceError, AppState, Engine, Readiness, router};
 use recoup::message::Brand;
 use recoup::sandbox::sign::stripe_signature;
-use recoup::store::Store;
 use recoup::store::sled::{Device, OpenOptions, SledStore};
+use recoup::store::{Store, StoreError};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -182,6 +183,10 @@ struct NoEngine;
 
 #[async_trait]
 impl Engine for NoEngine {
+    async fn reconcile(&self, _: Timestamp, _: bool) -> Result<Vec<Completeness>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn settle(&self) {}
 
     async fn advance(&self, _: Timestamp) -> Result<(), AdvanceError> {

@@ -32,6 +32,8 @@ use crate::store::{Store, StoreError};
 const CONNECT_TIME: Duration = Duration::from_secs(3);
 /// How long it may take to answer: a little more than it allows itself.
 const ANSWER_TIME: Duration = Duration::from_secs(35);
+/// How long a comparison with the gateways may take.
+const LONG_ANSWER_TIME: Duration = Duration::from_secs(600);
 /// Longest answer that is read: a list of a hundred cases with all their attempts.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// Where the routes in this process seem to be.
@@ -109,7 +111,8 @@ impl Backend {
         let Target { base, token, zone, config } = target(args)?;
         if let Some(base) = base {
             let client = client(&base)?;
-            match client.get(join(&base, &["livez"])).send().await {
+            let alive = client.get(join(&base, &["livez"])).timeout(ANSWER_TIME);
+            match alive.send().await {
                 Ok(_) => return Ok(Self { side: Side::Service(client), base, token, zone }),
                 Err(error) if error.is_connect() && args.url.is_none() => {}
                 Err(error) => return Err(unreachable(&base, error)),
@@ -137,7 +140,7 @@ impl Backend {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.ask(Method::GET, url, None).await
+        self.ask(Method::GET, url, None, ANSWER_TIME).await
     }
 
     /// The same; none where there is no such thing.
@@ -153,7 +156,16 @@ impl Backend {
 
     /// A POST to `/api/v1/{path}`.
     pub(super) async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
-        self.ask(Method::POST, self.api(path), Some(body.to_string())).await
+        self.ask(Method::POST, self.api(path), Some(body.to_string()), ANSWER_TIME).await
+    }
+
+    /// The same, for what takes as long as gateways take to tell what they know.
+    pub(super) async fn post_patiently(
+        &self,
+        path: &[&str],
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        self.ask(Method::POST, self.api(path), Some(body.to_string()), LONG_ANSWER_TIME).await
     }
 
     /// Lets go of the store.
@@ -168,7 +180,13 @@ impl Backend {
         join(&self.base, &[&["api", "v1"], path].concat())
     }
 
-    async fn ask(&self, method: Method, url: Url, body: Option<String>) -> anyhow::Result<Value> {
+    async fn ask(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<String>,
+        patience: Duration,
+    ) -> anyhow::Result<Value> {
         let mut request = Request::builder().method(method);
         if let Some(token) = &self.token {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
@@ -182,7 +200,9 @@ impl Backend {
         let (status, bytes) = match &self.side {
             Side::Service(client) => {
                 let request = request.uri(url.as_str()).body(body.unwrap_or_default())?;
-                let answer = client.execute(request.try_into()?).await;
+                let mut request: reqwest::Request = request.try_into()?;
+                *request.timeout_mut() = Some(patience);
+                let answer = client.execute(request).await;
                 let answer = answer.map_err(|error| unreachable(&self.base, error))?;
                 (answer.status().as_u16(), answer.bytes().await?.to_vec())
             }
@@ -281,7 +301,6 @@ fn client(base: &Url) -> anyhow::Result<reqwest::Client> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIME)
-        .timeout(ANSWER_TIME)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("recoup/", env!("CARGO_PKG_VERSION")));
     let is_here = base.host().is_some_and(|host| match host {

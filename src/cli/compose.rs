@@ -16,12 +16,13 @@ use crate::channel::email::EmailChannel;
 use crate::clock::Clock;
 use crate::config::{Config, GatewayConfig, Secret, StoreUrl, brand, policy};
 use crate::core::policy::{Capabilities, Policy};
+use crate::gateway::history::Completeness;
 use crate::gateway::kinds::Kind;
 use crate::gateway::wire::Timeouts;
 use crate::gateway::{self, Gateway, GatewaySettings};
 use crate::http::{self, AdvanceError, AppState, Engine, Readiness};
-use crate::store::Store;
-use crate::worker::{Applier, BrandedPost, Executor, Gateways, Handle, Worker};
+use crate::store::{Store, StoreError};
+use crate::worker::{Applier, BrandedPost, Executor, Gateways, Handle, Mend, Reconciler, Worker};
 
 /// A service that is ready to run.
 pub(crate) struct Service {
@@ -31,6 +32,8 @@ pub(crate) struct Service {
     pub(crate) worker: Worker,
     /// The hand on it.
     pub(crate) handle: Handle,
+    /// Finds what the gateways know and we do not.
+    pub(crate) reconciler: Reconciler,
 }
 
 /// Builds the service over a store.
@@ -40,7 +43,7 @@ pub(crate) async fn compose(
     clock: Clock,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
 ) -> anyhow::Result<Service> {
-    let gateways = config.gateways.iter().map(gateway).collect::<anyhow::Result<Vec<_>>>()?;
+    let gateways = gateways(config)?;
     let policy = Arc::new(policy_of(config));
     // Known already: a start writes nothing, also on a disk that is full.
     if store.policy(&policy.version()).await.context("read the policy")?.is_none() {
@@ -54,21 +57,27 @@ pub(crate) async fn compose(
     let post = BrandedPost::new(brand.clone(), links, channels(config)?);
     let by_id = Gateways::new(gateways.iter().cloned());
     let applier = Applier::new(store.clone(), by_id.clone(), policy);
-    let executor = Executor::new(by_id, Arc::new(post));
+    let executor = Executor::new(by_id.clone(), Arc::new(post));
     let (worker, handle) = Worker::new(store.clone(), clock.clone(), applier, executor);
+    let reconciler = Reconciler::new(store.clone(), by_id, clock.clone(), handle.wake());
     let state = AppState {
         store,
         gateways: gateways.into(),
         clock,
         wake: handle.wake(),
-        engine: Arc::new(WorkerEngine(handle.clone())),
+        engine: Arc::new(WorkerEngine { handle: handle.clone(), reconciler: reconciler.clone() }),
         admin_token: config.server.admin_token.as_ref().map(|token| token.get().clone()),
         brand,
         readiness: Readiness::default(),
         metrics,
         link_key,
     };
-    Ok(Service { state, worker, handle })
+    Ok(Service { state, worker, handle, reconciler })
+}
+
+/// A client for each gateway of the merchant file, in its order.
+pub(crate) fn gateways(config: &Config) -> anyhow::Result<Vec<Arc<dyn Gateway>>> {
+    config.gateways.iter().map(gateway).collect()
 }
 
 /// The policy of the merchant file.
@@ -125,20 +134,32 @@ fn channels(config: &Config) -> anyhow::Result<Vec<Arc<dyn Deliver>>> {
 }
 
 /// What the routes ask of the worker.
-struct WorkerEngine(Handle);
+struct WorkerEngine {
+    handle: Handle,
+    reconciler: Reconciler,
+}
 
 #[async_trait]
 impl Engine for WorkerEngine {
     async fn settle(&self) {
         // A worker that has stopped applies nothing; the routes answer what is there.
-        let _ = self.0.settle().await;
+        let _ = self.handle.settle().await;
     }
 
     async fn advance(&self, to: Timestamp) -> Result<(), AdvanceError> {
-        if self.0.advance(to).await {
+        if self.handle.advance(to).await {
             Ok(())
         } else {
             Err(AdvanceError("the worker has stopped; see the log, then restart".to_owned()))
         }
+    }
+
+    async fn reconcile(
+        &self,
+        since: Timestamp,
+        repair: bool,
+    ) -> Result<Vec<Completeness>, StoreError> {
+        let mend = if repair { Mend::Repair } else { Mend::Tell };
+        self.reconciler.compare(since, mend).await
     }
 }

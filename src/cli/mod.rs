@@ -19,6 +19,7 @@ mod classify;
 mod completions;
 mod compose;
 mod demo;
+mod doctor;
 mod explain;
 mod export;
 mod help;
@@ -51,6 +52,8 @@ enum Command {
     Serve(serve::Args),
     /// Validate the merchant file, offline.
     Check(check::Args),
+    /// Go online and say what is not well, with one fix each.
+    Doctor(doctor::Args),
     /// Run the sandbox gateways alone.
     Sandbox(sandbox::Args),
     /// Send one correctly signed webhook.
@@ -112,6 +115,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Sandbox(args) => sandbox::run(args),
         Command::Trigger(args) => trigger::run(args),
         Command::Verify(args) => verify::run(args),

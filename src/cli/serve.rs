@@ -11,18 +11,25 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::compose::{self, Service};
 use super::open::open_store;
-use crate::clock::Clock;
+use crate::clock::{Clock, real_now};
 use crate::config::{Config, Surroundings, locate};
+use crate::worker::{Mend, Reconciler};
 use crate::{http, telemetry};
 
 /// How long open requests may take after the word to stop.
 const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// How often the gateways are asked what they know.
+const COMPARE_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// How far back: Stripe tries a webhook for three days.
+const COMPARE_REACH: SignedDuration = SignedDuration::from_hours(4 * 24);
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -90,7 +97,8 @@ pub(super) async fn run_service(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let Service { state, worker, handle: _handle } = service;
+    let Service { state, worker, handle: _handle, reconciler } = service;
+    let daily = (!state.clock.is_test()).then(|| tokio::spawn(compare_daily(reconciler)));
     let readiness = state.readiness.clone();
     let stopping = CancellationToken::new();
     let mut worker = tokio::spawn(worker.run(stopping.clone()));
@@ -112,9 +120,29 @@ pub(super) async fn run_service(
     }
     readiness.unready("stopping");
     stopping.cancel();
+    if let Some(daily) = daily {
+        daily.abort();
+    }
     drop(tokio::time::timeout(LAST_CALL, &mut routes).await);
     routes.abort();
     worker.await.context("stop the worker")?.context("make the store durable")
+}
+
+/// Once a day: what the gateways know of the last days and we do not is taken in, as its webhook
+/// would have been. Nothing runs under a test clock, whose days are no days of the gateways.
+async fn compare_daily(reconciler: Reconciler) {
+    if !reconciler.can_ask() {
+        return;
+    }
+    let mut days = tokio::time::interval(COMPARE_EVERY);
+    // The first tick is now: the gap of the time in which nothing ran.
+    loop {
+        days.tick().await;
+        let since = real_now() - COMPARE_REACH;
+        if let Err(error) = reconciler.compare(since, Mend::Repair).await {
+            tracing::warn!(%error, "could not compare with the gateways; again in a day");
+        }
+    }
 }
 
 /// Comes true on Ctrl-C or SIGTERM.

@@ -24,6 +24,7 @@ use crate::core::policy::Capabilities;
 
 mod amount;
 pub mod facts;
+pub mod history;
 pub mod http;
 pub mod kinds;
 pub mod profile;
@@ -32,6 +33,7 @@ mod signature;
 pub mod stripe;
 pub mod wire;
 
+pub use history::Known;
 pub use kinds::{KINDS, kind};
 pub use profile::Profile;
 pub use signature::TOLERANCE_S;
@@ -189,21 +191,6 @@ pub struct HostedRequest {
 pub struct HostedSession {
     /// Where to send the customer. A secret: never logged.
     pub url: String,
-}
-
-/// Something that a gateway knows: an event that it sent or should have sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
-    /// The id under which the event is in the inbox, if it arrived.
-    pub id: String,
-    /// What it is about, for a person: `invoice.payment_failed of in_1`.
-    pub what: String,
-    /// The invoice, where it is known.
-    pub invoice: Option<String>,
-    /// It is known by its case alone: there was no event, or it is too old to be told.
-    pub by_case: bool,
-    /// The body, as a webhook would have brought it.
-    pub body: Vec<u8>,
 }
 
 /// One payment gateway.

@@ -26,6 +26,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::clock::Clock;
 use crate::core::ids::GatewayId;
 use crate::gateway::Gateway;
+use crate::gateway::history::Completeness;
 use crate::message::Brand;
 use crate::store::{InboxBody, InboxRecord, Store, StoreError};
 
@@ -61,6 +62,14 @@ pub trait Engine: Send + Sync {
     /// Moves the test clock through every due moment in order, and answers when everything that
     /// was due up to `to` is done.
     async fn advance(&self, to: Timestamp) -> Result<(), AdvanceError>;
+
+    /// Compares what the gateways know since then with the store; takes in what is missing where
+    /// `repair` is asked for.
+    async fn reconcile(
+        &self,
+        since: Timestamp,
+        repair: bool,
+    ) -> Result<Vec<Completeness>, StoreError>;
 }
 
 /// Why the test clock was not moved as far as asked.

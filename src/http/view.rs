@@ -135,6 +135,7 @@ pub(super) fn method_json(method: &PaymentMethod) -> Value {
         "fingerprint": facts.fingerprint,
         "country": facts.country,
         "funding": facts.funding,
+        "gateway_customer": method.gateway_customer,
         "network_transaction_id": method.network_transaction_id,
         "default": method.default,
         "consent": method.consent,

@@ -34,11 +34,13 @@ mod apply;
 mod executor;
 mod intake;
 mod postman;
+mod reconcile;
 
 pub use apply::{Applier, Returned};
 pub use executor::Executor;
 pub(crate) use executor::Performed;
 pub use postman::{BrandedPost, Links};
+pub use reconcile::{Mend, Reconciler};
 
 /// Effects under way at the same time.
 const EFFECTS_AT_ONCE: usize = 64;
@@ -55,6 +57,11 @@ impl Gateways {
     /// These gateways.
     pub fn new(gateways: impl IntoIterator<Item = Arc<dyn Gateway>>) -> Self {
         Self(Arc::new(gateways.into_iter().map(|g| (g.id().clone(), g)).collect()))
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Gateway>> {
+        self.0.values()
     }
 
     /// The gateway with this id.

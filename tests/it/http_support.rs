@@ -22,6 +22,8 @@ use recoup::core::ids::{CaseId, GatewayId};
 use recoup::core::input::{OperatorAction, PageAction};
 use recoup::core::ledger::{EntryKind, LedgerEntry};
 use recoup::core::policy::Capabilities;
+use recoup::gateway::history::Completeness;
+use recoup::gateway::profile::Acknowledgement;
 use recoup::gateway::{
     CallError, Gateway, HostedPurpose, HostedRequest, HostedSession, MalformedBody, Profile,
     Rejection, RejectionCode, WebhookRequest,
@@ -29,7 +31,7 @@ use recoup::gateway::{
 use recoup::http::{AdvanceError, AppState, Engine, Readiness, router};
 use recoup::message::Brand;
 use recoup::store::memory::MemoryStore;
-use recoup::store::{CaseWrite, Commit, ExportRecord, InboxBody, Store};
+use recoup::store::{CaseWrite, Commit, ExportRecord, InboxBody, Store, StoreError};
 use secrecy::SecretString;
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -77,6 +79,14 @@ impl Scripted {
         let profile = Profile::plain("scripted", "a scripted gateway", capabilities);
         Self { id: GatewayId::from(id), profile, sessions, failing }
     }
+
+    /// One that sends batches, wants a text back, signs the address and checks it.
+    fn particular(id: &str) -> Self {
+        let plain = Self::new(id);
+        let acknowledgement = Acknowledgement::Text("[accepted]");
+        let profile = Profile { acknowledgement, query_is_signed: true, ..plain.profile };
+        Self { profile, ..plain }
+    }
 }
 
 #[async_trait]
@@ -101,6 +111,20 @@ impl Gateway for Scripted {
             None => RejectionCode::MissingHeader,
         };
         Err(Rejection::new(code, "look at the signature"))
+    }
+
+    fn items(&self, request: &WebhookRequest<'_>) -> Result<Vec<Vec<u8>>, MalformedBody> {
+        let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
+        let Some(batch) = body["batch"].as_array() else { return Ok(vec![request.body.to_vec()]) };
+        Ok(batch.iter().map(|item| item.to_string().into_bytes()).collect())
+    }
+
+    fn answer_challenge(&self, query: &str) -> Option<Result<String, Rejection>> {
+        let challenge = query.strip_prefix("challenge=");
+        let malformed = || Rejection::new(RejectionCode::MalformedHeader, "no challenge");
+        self.profile
+            .query_is_signed
+            .then(|| challenge.map(|text| format!("answer to {text}")).ok_or_else(malformed))
     }
 
     fn parse(&self, request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
@@ -169,6 +193,14 @@ pub(crate) struct SimpleEngine {
 
 #[async_trait]
 impl Engine for SimpleEngine {
+    async fn reconcile(
+        &self,
+        _since: Timestamp,
+        _repair: bool,
+    ) -> Result<Vec<Completeness>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn settle(&self) {
         for entry in self.store.inbox(self.clock.now(), 100).await.unwrap() {
             self.applied.fetch_add(1, Ordering::SeqCst);
@@ -267,8 +299,11 @@ impl Service {
         });
         let readiness = Readiness::default();
         readiness.ready();
-        let gateways: Vec<Arc<dyn Gateway>> =
-            vec![gateway.clone(), Arc::new(Scripted::new("second"))];
+        let gateways: Vec<Arc<dyn Gateway>> = vec![
+            gateway.clone(),
+            Arc::new(Scripted::new("second")),
+            Arc::new(Scripted::particular("particular")),
+        ];
         let app = router(AppState {
             store: store.clone(),
             gateways: gateways.into(),

@@ -5,6 +5,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use recoup::core::ids::GatewayId;
+use recoup::gateway::KEPT_QUERY;
 use recoup::store::{InboxBody, Store as _};
 
 use crate::http_support::{Answer, Service, Setup};
@@ -84,6 +85,41 @@ async fn each_refusal_has_its_status_and_code_and_keeps_nothing() {
     answer.is_problem(400, "malformed_body");
     post(&service, "/webhooks/other", Some("good"), body).await.is_problem(404, "not_found");
     assert_eq!(waiting(&service).await, 0);
+}
+
+#[tokio::test]
+async fn a_batch_is_kept_item_by_item_all_or_none_and_answered_as_its_gateway_wants() {
+    let service = Service::new(Setup::default());
+    let batch = |ids: &[&str]| {
+        let items: Vec<_> = ids.iter().map(|id| serde_json::json!({ "ids": [id] })).collect();
+        serde_json::json!({ "batch": items }).to_string().into_bytes()
+    };
+    let answer =
+        post(&service, "/webhooks/particular?data.id=7", Some("good"), batch(&["a"])).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "[accepted]"));
+    // An item that came before in another batch does not swallow the ones beside it.
+    post(&service, "/webhooks/particular", Some("good"), batch(&["a", "b", "c"])).await;
+    assert_eq!(waiting(&service).await, 3);
+    for (id, query) in [("a", Some("data.id=7")), ("b", None), ("c", None)] {
+        let record =
+            service.store.input(&GatewayId::from("particular"), id).await.unwrap().unwrap();
+        let InboxBody::Webhook { body, headers } = record.body else { panic!("a webhook") };
+        assert_eq!(body, format!("{{\"ids\":[\"{id}\"]}}").into_bytes());
+        let kept = headers.iter().find(|(name, _)| name == KEPT_QUERY);
+        assert_eq!(kept.map(|(_, query)| query.as_str()), query, "{id}");
+    }
+    let broken = b"{\"batch\":[{\"ids\":[\"d\"]},7]}".to_vec();
+    post(&service, "/webhooks/particular", Some("bad"), broken).await;
+    assert_eq!(waiting(&service).await, 3, "one forged item refuses all");
+}
+
+#[tokio::test]
+async fn an_address_is_checked_where_the_gateway_does_so() {
+    let service = Service::new(Setup::default());
+    let answer = service.get("/webhooks/particular?challenge=20a").await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "answer to 20a"));
+    service.get("/webhooks/particular?x=1").await.is_problem(400, "malformed_header");
+    service.get("/webhooks/nobody?challenge=1").await.is_problem(404, "not_found");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod messages;
 mod pages;
 mod plan;
 mod receiver;
+mod reconcile;
 mod sandbox;
 mod sandbox_command;
 mod sandbox_faults;

@@ -18,6 +18,7 @@ mod actions;
 mod cases;
 mod clock;
 mod customers;
+mod gateways;
 mod input;
 mod lists;
 mod plan;
@@ -34,15 +35,20 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/api/v1/cases/{id}/{action}", post(actions::act))
         .route("/api/v1/customers/{id}", put(customers::put))
         .route("/api/v1/customers/{id}/payment-methods", put(customers::put_methods))
+        .route("/api/v1/gateways", get(gateways::list))
         .route("/api/v1/messages", get(lists::messages))
         .route("/api/v1/reports/recovery", get(lists::recovery))
         .route("/api/v1/test-clock", get(clock::show));
     guarded(routes, state)
 }
 
-/// Routes that take as long as they take: the test clock may move through weeks.
+/// Routes that take as long as they take: the test clock may move through weeks, and a gateway may
+/// know much.
 pub(super) fn slow_routes(state: &AppState) -> Router<AppState> {
-    guarded(Router::new().route("/api/v1/test-clock/advance", post(clock::advance)), state)
+    let routes = Router::new()
+        .route("/api/v1/test-clock/advance", post(clock::advance))
+        .route("/api/v1/reconcile", post(gateways::reconcile));
+    guarded(routes, state)
 }
 
 fn guarded(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
