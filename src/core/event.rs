@@ -154,6 +154,10 @@ pub struct Event {
     /// period. Not printed by `recoup parse`.
     #[serde(default, skip_serializing)]
     pub stands_for_invoice: Option<String>,
+    /// The customer was there: a checkout of theirs that failed, no charge by agreement. Its failure
+    /// is nothing to get back. Not printed by `recoup parse`.
+    #[serde(default, skip_serializing)]
+    pub customer_present: bool,
     /// How to reach the customer. Not printed by `recoup parse`.
     #[serde(default, skip_serializing)]
     pub contact: Contact,
@@ -185,6 +189,7 @@ impl Event {
             payment_method: None,
             needs_fetch: None,
             stands_for_invoice: None,
+            customer_present: false,
             contact: Contact::default(),
             description: None,
             idempotency_key: None,

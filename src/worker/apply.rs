@@ -269,6 +269,10 @@ impl<'a> Batch<'a> {
         if self.is_closed(&id).await? {
             return Ok(());
         }
+        if event.customer_present {
+            refuse(event, "customer_present");
+            return Ok(());
+        }
         let policy = self.applier.policy.clone();
         if let (Some(billing), Some(subscription)) = (policy.billing(), &event.subscription)
             && self.is_closed(&end_of(&billing.id, subscription)).await?

@@ -4,7 +4,9 @@
 //! the gateway's API before anything is decided, many at a time, before the batch is applied.
 //!
 //! What must stay true: an event whose invoice is known is never held back for long; one that
-//! names none waits until it can be read, and is never thrown away before [`PATIENCE`].
+//! names none waits until it can be read, and is never thrown away before [`PATIENCE`]. Where a
+//! signature proves only that something happened, nothing of the body decides anything: what cannot
+//! be read at the gateway is not applied.
 
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +15,7 @@ use super::Gateways;
 use crate::core::decline::{Category, Decline};
 use crate::core::event::Event;
 use crate::core::ids::GatewayId;
+use crate::gateway::profile::Proves;
 use crate::gateway::{CallError, Gateway, WebhookRequest};
 use crate::store::{InboxBody, InboxEntry};
 
@@ -89,12 +92,17 @@ impl<'a> Intake<'a> {
                 complete.push(event);
                 continue;
             }
-            let (usable, id) = (is_usable(&event), event.id.clone());
+            let proven = gateway.profile().proves != Proves::Pointer;
+            let (usable, id) = (proven && is_usable(&event), event.id.clone());
             match gateway.complete(event.clone()).await {
                 Ok(event) => complete.push(event),
                 Err(error) if must_wait(&error, usable, entry.tries) => {
                     tracing::warn!(gateway = %gateway.id(), event = %id, %error, "read later");
                     return Taken::Later(now + wait(entry.tries));
+                }
+                Err(error) if !proven => {
+                    tracing::error!(gateway = %gateway.id(), event = %id, %error, "not applied");
+                    metrics::counter!("recoup_events_unreadable_total").increment(1);
                 }
                 Err(error) => {
                     tracing::warn!(gateway = %gateway.id(), event = %id, %error, "taken as it is");
