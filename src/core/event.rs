@@ -154,8 +154,8 @@ pub struct Event {
     /// period. Not printed by `recoup parse`.
     #[serde(default, skip_serializing)]
     pub stands_for_invoice: Option<String>,
-    /// The customer was there: a checkout of theirs that failed, no charge by agreement. Its failure
-    /// is nothing to get back. Not printed by `recoup parse`.
+    /// The customer was there: a checkout of theirs, no charge by agreement. Its failure is nothing
+    /// to get back. Not printed by `recoup parse`.
     #[serde(default, skip_serializing)]
     pub customer_present: bool,
     /// How to reach the customer. Not printed by `recoup parse`.

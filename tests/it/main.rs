@@ -8,6 +8,7 @@ mod config;
 mod death;
 mod email;
 mod exercise;
+mod gateway_docs;
 mod http_api;
 mod http_pages;
 mod http_samples;
