@@ -19,7 +19,7 @@ use crate::core::effect::{ChargeOrder, Order};
 use crate::core::event::NativeRetry;
 use crate::core::ids::{AttemptId, CardKey};
 use crate::core::ledger::{Decision, EntryKind};
-use crate::core::policy::{GatewayPolicy, Schedule};
+use crate::core::policy::{GatewayPolicy, NativeRetries, Schedule};
 use crate::core::routing::{self, Candidate, Choice, Route};
 use crate::core::schedule::{self, Frame};
 
@@ -157,9 +157,15 @@ impl Stepper<'_> {
         let waiting = match self.case.native_retry {
             Some(NativeRetry::Planned) => true,
             Some(NativeRetry::None) => false,
-            None => self.native_window() > SignedDuration::ZERO,
+            // It does not say: what the merchant said of it counts.
+            None => !self.native_retries_are_off() && self.native_window() > SignedDuration::ZERO,
         };
         waiting && self.native_deadline() > self.now
+    }
+
+    /// Whether the merchant switched the billing gateway's own retries off.
+    pub(super) fn native_retries_are_off(&self) -> bool {
+        self.policy.billing().is_some_and(|g| g.native_retries == NativeRetries::Off)
     }
 
     fn native_window(&self) -> SignedDuration {

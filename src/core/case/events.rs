@@ -18,7 +18,6 @@ use crate::core::event::{Event, EventKind, NativeRetry};
 use crate::core::ids::{CardKey, GatewayId};
 use crate::core::ledger::EntryKind;
 use crate::core::money::Money;
-use crate::core::policy::NativeRetries;
 
 impl Stepper<'_> {
     /// Applies one gateway event.
@@ -193,13 +192,16 @@ impl Stepper<'_> {
         }
         self.case.native_retry = event.native_retry;
         self.case.native_next_at = event.next_native_attempt_at;
-        let off = self.policy.billing().is_some_and(|g| g.native_retries == NativeRetries::Off);
-        if off && event.native_retry == Some(NativeRetry::Planned) {
-            self.flag(format!(
+        if self.native_retries_are_off() && event.native_retry == Some(NativeRetry::Planned) {
+            let warning = format!(
                 "{} plans a retry of its own, though its retries are said to be off: switch them \
                  off there; until then recoup waits for it",
                 self.case.gateway
-            ));
+            );
+            // Each event is looked at; one warning on the case is enough.
+            if !self.case.flags.contains(&warning) {
+                self.flag(warning);
+            }
         }
     }
 

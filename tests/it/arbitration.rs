@@ -1,0 +1,185 @@
+//! Two engines, one invoice: the billing gateway's own retries and ours, against the real binary.
+//!
+//! What must stay true: while the gateway still plans a retry nothing of ours is charged; its
+//! attempts count against the networks' limits; retries that are said to be off and are planned all
+//! the same raise a warning that a person sees.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use recoup::clock::Clock;
+use recoup::sandbox::{Kind, NewBill, NewCustomer, Rule, Sandbox, SandboxOptions, Step, Target};
+use serde_json::{Value, json};
+
+const TOKEN: &str = "a-token-of-this-test-only";
+const START: &str = "2026-01-05T13:00:00Z";
+
+/// The service over sandbox Stripe, both on one test clock.
+struct Scene {
+    sandbox: Sandbox,
+    address: String,
+    client: reqwest::Client,
+    child: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Scene {
+    async fn new(native_retries: &str, native_retry_days: Vec<i64>) -> Self {
+        let clock = Clock::test(START.parse().unwrap());
+        let options = SandboxOptions { clock, native_retry_days, ..SandboxOptions::default() };
+        let sandbox = Sandbox::start(options).await.unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = format!("127.0.0.1:{port}");
+        sandbox.set_webhook_url(Kind::Stripe, Some(&format!("http://{address}/webhooks/stripe")));
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = sandbox.secrets();
+        let file = format!(
+            "[merchant]\nname = \"Nube\"\npublic_url = \"http://{address}\"\n\
+             support_email = \"help@nube.example\"\n[server]\nlisten = \"{address}\"\n\
+             admin_token = \"{TOKEN}\"\n[store]\nurl = \"sled:{store}\"\n[[gateways]]\n\
+             id = \"stripe\"\nkind = \"stripe\"\napi_base = \"{base}\"\napi_key = \"{key}\"\n\
+             webhook_secrets = [\"{secret}\"]\nnative_retries = \"{native_retries}\"\n",
+            store = folder.path().join("store").display(),
+            base = sandbox.api_base(Kind::Stripe),
+            key = secrets.stripe_api_key,
+            secret = secrets.stripe_webhook_secret,
+        );
+        std::fs::write(folder.path().join("recoup.toml"), file).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_recoup"))
+            .args(["serve", "--test-clock", START])
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let client = recoup::sandbox::deliver::client().unwrap();
+        let scene = Self { sandbox, address, client, child, _folder: folder };
+        scene.wait_until_ready().await;
+        scene
+    }
+
+    async fn wait_until_ready(&self) {
+        for _ in 0..600 {
+            let url = format!("http://{}/readyz", self.address);
+            if self.client.get(url).send().await.is_ok_and(|a| a.status().is_success()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the service did not come up");
+    }
+
+    /// A subscription whose bill fails now, and whose card has no money until `funded`.
+    fn failed_bill(&self, funded: Timestamp) -> String {
+        let new = NewCustomer { email: Some("ana@example.com".into()), ..NewCustomer::default() };
+        let card = "pm_card_visa";
+        let on = self.sandbox.subscribe(new, card, NewBill::new("", 2900, "usd"));
+        self.sandbox.schedule(Rule {
+            target: Target::Customer(on.customer),
+            from: None,
+            until: Some(funded),
+            step: Step::decline("insufficient_funds"),
+        });
+        self.sandbox.bill(&on.subscription).unwrap()
+    }
+
+    /// Goes to `to` hour by hour on both sides, and lets everything happen that follows.
+    async fn advance(&self, to: Timestamp) {
+        let mut now = self.sandbox.clock().now();
+        while now < to {
+            now = (now + SignedDuration::from_hours(6)).min(to);
+            self.sandbox.advance_to(now);
+            loop {
+                self.sandbox.webhooks_settled().await;
+                let before = self.sandbox.deliveries().len();
+                let url = format!("http://{}/api/v1/test-clock/advance", self.address);
+                let sent = self.client.post(url).bearer_auth(TOKEN).json(&json!({ "to": now }));
+                let answer = sent.timeout(Duration::from_secs(60)).send().await.unwrap();
+                assert!(answer.status().is_success(), "{}", answer.status());
+                self.sandbox.webhooks_settled().await;
+                if self.sandbox.deliveries().len() == before {
+                    break;
+                }
+            }
+        }
+    }
+
+    async fn case(&self, invoice: &str) -> Value {
+        let url = format!("http://{}/api/v1/cases?invoice={invoice}", self.address);
+        let sent = self.client.get(url).bearer_auth(TOKEN).send().await.unwrap();
+        let mut page: Value = sent.json().await.unwrap();
+        page["data"][0].take()
+    }
+
+    async fn ledger(&self, case: &Value) -> String {
+        let id = case["id"].as_str().unwrap();
+        let url = format!("http://{}/api/v1/cases/{id}/ledger", self.address);
+        let sent = self.client.get(url).bearer_auth(TOKEN).send().await.unwrap();
+        sent.text().await.unwrap()
+    }
+}
+
+fn day(days: i64) -> Timestamp {
+    START.parse::<Timestamp>().unwrap() + SignedDuration::from_hours(24 * days)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn observe_waits_for_the_gateways_own_retries_and_counts_them() {
+    let scene = Scene::new("observe", vec![3, 4, 5]).await;
+    let invoice = scene.failed_bill(day(20));
+    // Stripe tries on days 0, 3, 7 and 12, and then gives up.
+    for days in [1, 6, 11] {
+        scene.advance(day(days)).await;
+        let case = scene.case(&invoice).await;
+        assert_eq!(case["state"], "monitoring", "day {days}: {case:#}");
+        assert_eq!(case["attempts"], json!([]), "day {days}");
+    }
+    scene.advance(day(30)).await;
+    let case = scene.case(&invoice).await;
+    assert_eq!(case["state"], "recovered", "{case:#}");
+    let attempts = case["attempts"].as_array().unwrap();
+    let first: Timestamp = attempts[0]["at"].as_str().unwrap().parse().unwrap();
+    assert!(first > day(12), "ours begin when the gateway has given up: {first}");
+    // Four declines of the gateway's own are on the card: of twelve, seven are left after ours.
+    let ledger = scene.ledger(&case).await;
+    assert!(ledger.contains("7 attempts left under the network limits"), "{ledger}");
+    assert!(scene.sandbox.double_charges().is_empty());
+    assert_eq!(scene.sandbox.ledger().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn off_warns_and_waits_when_a_retry_is_planned_all_the_same() {
+    let scene = Scene::new("off", vec![3, 4]).await;
+    let invoice = scene.failed_bill(day(20));
+    scene.advance(day(6)).await;
+    let case = scene.case(&invoice).await;
+    assert_eq!((case["state"].as_str(), &case["attempts"]), (Some("monitoring"), &json!([])));
+    let flags = case["flags"].as_array().unwrap();
+    assert_eq!(flags.len(), 1, "one warning, though two events told it: {flags:?}");
+    let warning = flags[0].as_str().unwrap();
+    assert!(warning.contains("plans a retry of its own"), "{warning}");
+    assert!(warning.contains("switch them off there"), "{warning}");
+    scene.advance(day(30)).await;
+    assert_eq!(scene.case(&invoice).await["state"], "recovered");
+    assert_eq!(scene.sandbox.ledger().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn off_begins_at_once_where_nothing_is_planned() {
+    let scene = Scene::new("off", Vec::new()).await;
+    let invoice = scene.failed_bill(day(3));
+    scene.advance(day(1)).await;
+    let case = scene.case(&invoice).await;
+    assert_eq!((case["state"].as_str(), &case["flags"]), (Some("scheduled"), &json!([])));
+    scene.advance(day(9)).await;
+    assert_eq!(scene.case(&invoice).await["state"], "recovered");
+}
