@@ -26,7 +26,7 @@ use crate::core::event::{Event, PaymentMethodFacts};
 use crate::core::ids::{CardKey, GatewayId};
 use crate::gateway::WebhookRequest;
 use crate::gateway::kinds::Kind;
-use crate::lab::plan::{self, Frame, Plan, PlanStep, What};
+use crate::lab::plan::{self, Frame, NetworkFees, Plan, PlanStep, What};
 
 /// The gateway of an event, where nobody says otherwise and there is no merchant file.
 const DEFAULT_KIND: &str = "stripe";
@@ -242,8 +242,20 @@ fn in_words(plan: &Plan, zone: &Zone) -> String {
     let state = words(state.as_str().unwrap_or_default());
     let ends = format!("{state}: {}.", zone.localize(&plan.ends.reason));
     lines.push(wrap(&format!("{end:<TIME_WIDTH$}  ■ "), None, &ends));
+    lines.push(wrap("\n", None, &fees_in_words(&plan.network_fees)));
     lines.push(format!("\nTimes are {}.", zone.name()));
     lines.join("\n")
+}
+
+fn fees_in_words(fees: &NetworkFees) -> String {
+    let first = match fees.billed_attempts {
+        0 => "Network fees: none, every attempt stays under the limits.".to_owned(),
+        billed => format!("Network fees: {billed} attempts break a limit. This is a defect."),
+    };
+    match fees.if_broken.is_empty() {
+        true => first,
+        false => format!("{first} The card's network would bill {}.", fees.if_broken.join("; ")),
+    }
 }
 
 fn step_in_words(step: &PlanStep, zone: &Zone, lines: &mut Vec<String>) {

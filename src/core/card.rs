@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::ids::{AttemptId, CardKey, GatewayId};
 use super::money::Money;
 
-/// How long attempts are remembered: the longest window of any network, and a day.
-const MEMORY: SignedDuration = SignedDuration::from_hours(24 * 31);
+/// How long attempts are remembered: the longest window of any network (ACH's 180 days), and a day.
+pub(super) const MEMORY: SignedDuration = SignedDuration::from_hours(24 * 181);
 
 /// One attempt on the card, ours or the billing gateway's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub struct Card {
     pub network: Option<String>,
     /// The issuer's country, where known.
     pub country: Option<String>,
-    /// The attempts of the last 31 days.
+    /// The attempts of the last 181 days.
     pub attempts: Vec<CardAttempt>,
     /// The attempt that is in flight or whose outcome is unknown.
     pub in_flight: Option<AttemptId>,

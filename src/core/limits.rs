@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::card::{Card, CardAttempt};
-use super::money::Money;
+use super::money::{Currency, Money};
 
 /// One rule of one network.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -38,21 +38,66 @@ pub struct Limit {
     pub checked: String,
 }
 
+/// A country whose cards are not charged by ourselves.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Off {
+    /// Where the card was issued, ISO 3166.
+    pub country: String,
+    /// Why, in words.
+    pub what: String,
+    /// Where it was read.
+    pub source: String,
+    /// When it was last read there.
+    pub checked: String,
+}
+
+/// What a network bills for each attempt that breaks one of its rules.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Fee {
+    /// The network.
+    pub network: String,
+    /// The region whose rate it is.
+    #[serde(rename = "where")]
+    pub region: String,
+    /// For what.
+    pub what: String,
+    /// A decimal, in `currency`.
+    pub amount: String,
+    /// ISO 4217.
+    pub currency: Currency,
+    /// Where it was read.
+    pub source: String,
+    /// When it was last read there.
+    pub checked: String,
+}
+
+impl std::fmt::Display for Fee {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} ({}) for {}", self.amount, self.currency, self.region, self.what)
+    }
+}
+
 #[derive(Deserialize)]
 struct File {
     limit: Vec<Limit>,
+    off: Vec<Off>,
+    fee: Vec<Fee>,
 }
 
 #[expect(clippy::expect_used, reason = "a file of the program itself; a test parses it")]
-static LIMITS: LazyLock<Vec<Limit>> = LazyLock::new(|| {
+static SHIPPED: LazyLock<File> = LazyLock::new(|| {
     toml::from_str::<File>(include_str!("data/network_limits.toml"))
         .expect("the shipped network limits are well-formed")
-        .limit
 });
 
 /// Every shipped rule.
 pub fn all() -> &'static [Limit] {
-    &LIMITS
+    &SHIPPED.limit
+}
+
+/// What the network of a card would bill, if its rules were broken.
+pub fn fees(network: Option<&str>) -> impl Iterator<Item = &'static Fee> {
+    SHIPPED.fee.iter().filter(move |fee| network == Some(fee.network.as_str()))
 }
 
 /// Whether one more attempt is within the limits.
@@ -82,9 +127,13 @@ pub fn check(card: &Card, amount: Money, now: Timestamp) -> Verdict {
     if let Some((_, why)) = &card.never {
         return Verdict::Never { why: why.clone() };
     }
+    if let Some(off) = SHIPPED.off.iter().find(|off| card.country.as_deref() == Some(&off.country))
+    {
+        return Verdict::Never { why: off.what.clone() };
+    }
     let mut left = u32::MAX;
     let mut wait: Option<(Timestamp, &Limit)> = None;
-    for limit in LIMITS.iter().filter(|limit| applies(limit, card)) {
+    for limit in all().iter().filter(|limit| applies(limit, card)) {
         let counted = counted(limit, card, amount, now);
         let used = u32::try_from(counted.len()).unwrap_or(u32::MAX);
         if used < limit.max {
@@ -132,12 +181,13 @@ fn counted(limit: &Limit, card: &Card, amount: Money, now: Timestamp) -> Vec<Tim
     let same = |a: &&CardAttempt| !limit.same_amount || a.amount == amount;
     let approved = card.attempts.iter().filter(same).filter(|a| a.approved).map(|a| a.at).max();
     let reset = approved.filter(|_| limit.resets).unwrap_or(Timestamp::MIN);
-    let from = (now - window(limit)).max(reset);
+    let from = now - window(limit);
     let mut times: Vec<_> = card
         .attempts
         .iter()
         .filter(same)
-        .filter(|a| !a.approved && a.at > from)
+        // At the very moment of an approval it may have come after it: it counts.
+        .filter(|a| !a.approved && a.at > from && a.at >= reset)
         .map(|a| a.at)
         .collect();
     times.sort_unstable();
@@ -146,7 +196,10 @@ fn counted(limit: &Limit, card: &Card, amount: Money, now: Timestamp) -> Vec<Tim
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::core::decline::{Advice, RawDecline, classify};
     use crate::core::ids::CardKey;
 
     fn amount(minor: i64) -> Money {
@@ -189,6 +242,158 @@ mod tests {
         let mut lost = card("visa", &[]);
         lost.never = Some((at(0), "reported lost".into()));
         assert!(matches!(check(&lost, amount(1), at(9999)), Verdict::Never { .. }));
+    }
+
+    #[test]
+    fn bank_debits_have_their_schemes_own_walls() {
+        for (scheme, presentments, free_after_h) in
+            [("ach", 3, 180 * 24), ("sepa", 3, 42 * 24), ("bacs", 2, 30 * 24)]
+        {
+            let times: Vec<i64> = (0..presentments).map(|n| n * 96).collect();
+            let last = *times.last().unwrap();
+            let tried = card(scheme, &times);
+            let verdict = check(&tried, amount(2900), at(last + 96));
+            let Verdict::NotBefore { at: free, .. } = verdict else {
+                panic!("{scheme}: one presentment too many: {verdict:?}")
+            };
+            assert_eq!(free, at(free_after_h) + SignedDuration::from_secs(1), "{scheme}");
+            let before = card(scheme, &times[1..]);
+            assert!(matches!(check(&before, amount(2900), at(last)), Verdict::Allowed { .. }));
+        }
+    }
+
+    #[test]
+    fn cards_issued_in_india_are_not_charged_by_ourselves() {
+        let mut indian = card("visa", &[]);
+        indian.country = Some("IN".into());
+        let Verdict::Never { why } = check(&indian, amount(1), at(0)) else { panic!("allowed") };
+        assert!(why.contains("India"), "{why}");
+    }
+
+    #[test]
+    fn the_card_remembers_for_as_long_as_any_rule_counts() {
+        let longest = all().iter().map(window).max().unwrap();
+        assert!(crate::core::card::MEMORY > longest);
+    }
+
+    #[test]
+    fn what_the_networks_call_never_the_decline_tables_call_never() {
+        #[derive(Deserialize)]
+        struct Never {
+            network: String,
+            field: String,
+            values: Vec<String>,
+        }
+        #[derive(Deserialize)]
+        struct File {
+            never: Vec<Never>,
+        }
+        let file: File = toml::from_str(include_str!("data/network_limits.toml")).unwrap();
+        for Never { network, field, values } in file.never {
+            for value in values {
+                let mut raw = RawDecline { network: Some(network.clone()), ..Default::default() };
+                match field.as_str() {
+                    "network_code" => raw.network_code = Some(value.clone()),
+                    _ => raw.network_advice_code = Some(value.clone()),
+                }
+                let advice = classify(None, &raw).decline.advice;
+                assert_eq!(advice, Advice::Never, "{network} {field} {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn fees_are_decimals_of_a_known_network() {
+        assert!(SHIPPED.fee.len() >= 5);
+        for fee in &SHIPPED.fee {
+            let (whole, fraction) = fee.amount.split_once('.').unwrap();
+            assert!(whole.parse::<u32>().is_ok() && fraction.len() == 2, "{fee}");
+            assert!(all().iter().any(|limit| limit.network == fee.network), "{fee}");
+        }
+        assert_eq!(fees(Some("mastercard")).count(), 3);
+        assert_eq!(fees(None).count(), 0);
+    }
+
+    /// One thing that happens to a card.
+    #[derive(Debug, Clone)]
+    struct Happening {
+        hours: i64,
+        minor: i64,
+        ours: bool,
+        approved: bool,
+        /// Told late: noted now, dated so many hours back.
+        late_h: i64,
+    }
+
+    fn happening() -> impl Strategy<Value = Happening> {
+        (0..60_i64, 0..3_i64, any::<bool>(), prop::bool::weighted(0.1), 0..48_i64).prop_map(
+            |(hours, minor, ours, approved, late_h)| Happening {
+                hours,
+                minor: 1_000 + minor,
+                ours,
+                approved,
+                late_h: if ours { 0 } else { late_h },
+            },
+        )
+    }
+
+    /// Counts again, by the words of the rule and by nothing of the code above.
+    fn declined_within(card: &Card, limit: &Limit, amount: Money, now: Timestamp) -> u32 {
+        let from = now.as_second() - limit.window_s as i64;
+        let mut count = 0;
+        let mut sorted = card.attempts.clone();
+        sorted.sort_by_key(|attempt| (attempt.at, !attempt.approved));
+        for attempt in sorted.iter().filter(|a| !limit.same_amount || a.amount == amount) {
+            if attempt.approved && limit.resets {
+                count = 0;
+            } else if !attempt.approved && attempt.at.as_second() > from {
+                count += 1;
+            }
+        }
+        count
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: 10_000,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn never_one_attempt_too_many(
+            network in prop::sample::select(vec![
+                "visa", "mastercard", "amex", "elo", "hipercard", "ach", "sepa", "bacs", "whoknows",
+            ]),
+            country in prop::sample::select(vec!["US", "BR", "DE"]),
+            story in prop::collection::vec(happening(), 1..60),
+        ) {
+            let mut card = card(network, &[]);
+            card.country = Some(country.to_owned());
+            let mut hours = 0;
+            for one in story {
+                hours += one.hours;
+                let (now, money) = (at(hours), amount(one.minor));
+                let verdict = check(&card, money, now);
+                let full = all().iter().filter(|limit| applies(limit, &card)).any(|limit| {
+                    declined_within(&card, limit, money, now) >= limit.max
+                });
+                prop_assert_eq!(matches!(verdict, Verdict::Allowed { .. }), !full, "{:?}", verdict);
+                if let Verdict::NotBefore { at: free, .. } = verdict {
+                    prop_assert!(free > now);
+                }
+                if one.ours && full {
+                    continue;
+                }
+                card.note(CardAttempt {
+                    at: at(hours - one.late_h),
+                    gateway: "stripe".into(),
+                    amount: money,
+                    approved: one.approved,
+                    attempt: one.ours.then(|| format!("att_{hours}").as_str().into()),
+                });
+            }
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::core::event::{Event, PaymentMethodFacts};
 use crate::core::ids::{AttemptId, CaseId};
 use crate::core::input::Input;
 use crate::core::ledger::{Decision, EntryKind, LedgerEntry};
+use crate::core::limits;
 use crate::core::money::Money;
 use crate::core::policy::{MessageKind, Policy};
 use crate::message::{self, Brand};
@@ -59,6 +60,18 @@ pub struct Plan {
     pub steps: Vec<PlanStep>,
     /// How it would end.
     pub ends: End,
+    /// What the networks would charge for it.
+    #[serde(default)]
+    pub network_fees: NetworkFees,
+}
+
+/// What the networks would charge for the attempts of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkFees {
+    /// Attempts that would break a limit, and be billed: always none.
+    pub billed_attempts: usize,
+    /// What the card's network bills where its limits are broken.
+    pub if_broken: Vec<String>,
 }
 
 /// What kind of step it is.
@@ -171,6 +184,7 @@ impl<'a> Run<'a> {
         while inputs < INPUTS_AT_MOST && self.go_on() {
             inputs += 1;
         }
+        let network_fees = self.network_fees();
         let case = self.case;
         Plan {
             case: case.id,
@@ -181,6 +195,20 @@ impl<'a> Run<'a> {
             decline: self.decline,
             steps: self.steps,
             ends: End { at: case.ended_at, state: case.state, reason: case.reason },
+            network_fees,
+        }
+    }
+
+    /// Counted again over the cards as they are when all is done.
+    fn network_fees(&self) -> NetworkFees {
+        let cards = self.around.cards.values();
+        let method = self.case.card.as_ref().and_then(|card| {
+            self.around.customer.methods.iter().find(|method| method.card == *card)
+        });
+        let network = method.and_then(|method| method.facts.network.as_deref());
+        NetworkFees {
+            billed_attempts: cards.map(limits::violations).sum(),
+            if_broken: limits::fees(network).map(ToString::to_string).collect(),
         }
     }
 
