@@ -9,12 +9,8 @@
 use std::time::Duration;
 
 use recoup::core::decline::{Advice, Category};
-use recoup::core::effect::{
-    ChargeOutcome, LookUpAnswer, MarkPaidOrder, MarkPaidOutcome, RefundOrder,
-};
-use recoup::core::ids::{AttemptId, GatewayId};
+use recoup::core::effect::{ChargeOutcome, LookUpAnswer, MarkPaidOutcome};
 use recoup::gateway::wire::Timeouts;
-use recoup::gateway::{HostedPurpose, HostedRequest};
 use serde_json::json;
 
 use crate::dialect::{API_KEY, Dialect, dialects, settings};
@@ -224,12 +220,7 @@ async fn a_refund_is_made_once() {
         let double = Double::keyed(dialect.key_header.unwrap_or("-"), dialect.refunded.clone());
         let double = double.await;
         let gateway = dialect.gateway(&double.base);
-        let refund = RefundOrder {
-            gateway: GatewayId::from("under_test"),
-            attempt: AttemptId::from("att_1"),
-            charge: dialect.payment.to_owned(),
-            amount: dialect.amount(),
-        };
+        let refund = dialect.refund_order();
         assert_eq!(gateway.refund(&refund, "eff_1").await, Ok(()), "{}", dialect.name);
         if let Some(header) = dialect.key_header {
             let executed = double.executed();
@@ -249,16 +240,7 @@ async fn a_refund_is_made_once() {
 #[tokio::test]
 async fn a_hosted_session_is_an_address_of_the_web_or_an_error() {
     for dialect in dialects() {
-        let request = HostedRequest {
-            purpose: HostedPurpose::UpdateCard,
-            customer: "cus_1".to_owned(),
-            subscription: Some("sub_1".to_owned()),
-            invoice: "in_1".to_owned(),
-            amount: dialect.amount(),
-            description: Some("Pro plan".to_owned()),
-            return_url: "https://pay.example/pay/token".to_owned(),
-            idempotency_key: "eff_1".to_owned(),
-        };
+        let request = dialect.hosted_request();
         let offline = dialect.gateway(&nobody());
         let can = offline.capabilities().hosted_update;
         assert_eq!(can, dialect.session.is_some(), "{}", dialect.name);
@@ -283,13 +265,8 @@ async fn a_hosted_session_is_an_address_of_the_web_or_an_error() {
 
 #[tokio::test]
 async fn an_invoice_is_marked_as_paid_unless_it_was_paid_already() {
-    let mark = MarkPaidOrder {
-        gateway: GatewayId::from("under_test"),
-        invoice: "in_1".to_owned(),
-        paid_at: Some(GatewayId::from("backup")),
-        charge: Some("ch_9".to_owned()),
-    };
     for dialect in dialects() {
+        let mark = dialect.mark_paid_order();
         let can = dialect.gateway(&nobody()).capabilities().paid_out_of_band;
         assert_eq!(can, dialect.paid.is_some(), "{}", dialect.name);
         let Some((paid, already_paid)) = dialect.paid.clone() else {

@@ -16,6 +16,7 @@ mod dialect;
 mod double;
 mod gateways;
 mod http_protocol;
+mod openapi;
 mod stores;
 mod stripe_api;
 mod stripe_events;

@@ -4,11 +4,13 @@
 
 use std::sync::Arc;
 
-use recoup::core::effect::{AttemptRef, ChargeOrder, ChargeOutcome, LookUpAnswer};
+use recoup::core::effect::{
+    AttemptRef, ChargeOrder, ChargeOutcome, LookUpAnswer, MarkPaidOrder, RefundOrder,
+};
 use recoup::core::ids::{AttemptId, GatewayId};
 use recoup::core::money::Money;
 use recoup::gateway::wire::{BuildError, Timeouts};
-use recoup::gateway::{Gateway, GatewaySettings};
+use recoup::gateway::{Gateway, GatewaySettings, HostedPurpose, HostedRequest};
 
 use crate::double::{Double, Reply, Seen};
 
@@ -111,6 +113,37 @@ impl Dialect {
 
     pub(crate) fn order(&self) -> ChargeOrder {
         ChargeOrder { amount: self.amount(), ..order(self.billing) }
+    }
+
+    pub(crate) fn refund_order(&self) -> RefundOrder {
+        RefundOrder {
+            gateway: GatewayId::from("under_test"),
+            attempt: AttemptId::from("att_1"),
+            charge: self.payment.to_owned(),
+            amount: self.amount(),
+        }
+    }
+
+    pub(crate) fn hosted_request(&self) -> HostedRequest {
+        HostedRequest {
+            purpose: HostedPurpose::UpdateCard,
+            customer: "cus_1".to_owned(),
+            subscription: Some("sub_1".to_owned()),
+            invoice: "in_1".to_owned(),
+            amount: self.amount(),
+            description: Some("Pro plan".to_owned()),
+            return_url: "https://pay.example/pay/token".to_owned(),
+            idempotency_key: "eff_1".to_owned(),
+        }
+    }
+
+    pub(crate) fn mark_paid_order(&self) -> MarkPaidOrder {
+        MarkPaidOrder {
+            gateway: GatewayId::from("under_test"),
+            invoice: "in_1".to_owned(),
+            paid_at: Some(GatewayId::from("backup")),
+            charge: Some("ch_9".to_owned()),
+        }
     }
 
     pub(crate) fn amount(&self) -> Money {
