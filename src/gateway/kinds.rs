@@ -13,7 +13,8 @@ use secrecy::SecretString;
 
 use super::wire::{BuildError, Timeouts};
 use super::{
-    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, http, stripe,
+    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, checkout, http,
+    stripe,
 };
 use crate::core::decline::{Classified, RawDecline};
 use crate::core::event::Event;
@@ -44,6 +45,14 @@ pub const KINDS: &[Kind] = &[
         parse: stripe::webhook::parse,
         classify: stripe::webhook::classified,
         build: |settings, timeouts| Ok(Arc::new(stripe::Stripe::new(settings, timeouts)?)),
+    },
+    Kind {
+        kind: "checkout",
+        profile: checkout::profile,
+        verify: checkout::webhook::verify,
+        parse: checkout::webhook::parse,
+        classify: checkout::webhook::classified,
+        build: |settings, timeouts| Ok(Arc::new(checkout::Checkout::new(settings, timeouts)?)),
     },
     Kind {
         kind: "http",

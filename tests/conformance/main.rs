@@ -12,6 +12,7 @@
     reason = "a test stops at the first thing that is not as expected"
 )]
 
+mod checkout_api;
 mod dialect;
 mod double;
 mod gateways;

@@ -12,6 +12,9 @@ use recoup::core::event::{Event, EventKind, NativeRetry};
 use recoup::gateway::{self, MalformedBody, WebhookRequest};
 use serde_json::{Value, json};
 
+/// The kinds whose bodies are JSON.
+const KINDS: [&str; 3] = ["stripe", "http", "checkout"];
+
 fn parse(kind: &str, body: &[u8]) -> Result<Vec<Event>, MalformedBody> {
     let headers = vec![("webhook-id".to_owned(), "msg_made_1".to_owned())];
     let request = WebhookRequest { body, headers: &headers, url: None, now: Timestamp::UNIX_EPOCH };
@@ -47,7 +50,7 @@ fn own(kind: &str) -> Vec<PathBuf> {
 
 #[test]
 fn our_fixtures_parse_to_the_events_beside_them() {
-    for kind in ["stripe", "http"] {
+    for kind in KINDS {
         let files = own(kind);
         assert!(files.len() >= 10, "{kind} has too few fixtures");
         for file in files {
@@ -187,9 +190,9 @@ fn bodies_that_are_no_events_are_malformed() {
         nested.as_bytes(),
     ];
     for body in bodies {
-        for kind in ["stripe", "http"] {
+        for kind in KINDS {
             assert!(
-                parse(kind, body).is_err() || (kind == "http" && body.len() < 100),
+                parse(kind, body).is_err() || (kind != "stripe" && body.len() < 100),
                 "{kind} {body:?}"
             );
         }
@@ -259,7 +262,7 @@ proptest! {
         with in strange(),
         cut in any::<prop::sample::Index>(),
     ) {
-        for kind in ["stripe", "http"] {
+        for kind in KINDS {
             for file in own(kind) {
                 let bytes = std::fs::read(file).unwrap();
                 let mut value: Value = serde_json::from_slice(&bytes).unwrap();
@@ -272,9 +275,63 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = parse("stripe", &body);
-        let _ = parse("http", &body);
+        for kind in KINDS {
+            let _ = parse(kind, &body);
+        }
     }
+}
+
+fn checkout(name: &str, data: Value) -> Event {
+    let body = json!({
+        "id": "evt_1", "type": name, "created_on": "2026-11-20T18:40:00Z", "data": data,
+    });
+    parse_one("checkout", &body)
+}
+
+#[test]
+fn checkout_events_go_by_their_name() {
+    use EventKind as K;
+    for (name, kind) in [
+        ("payment_declined", K::PaymentFailed),
+        ("payment_retry_scheduled", K::PaymentFailed),
+        ("payment_capture_declined", K::PaymentFailed),
+        ("payment_expired", K::PaymentFailed),
+        ("payment_canceled", K::PaymentFailed),
+        ("payment_approved", K::Other),
+        ("payment_captured", K::PaymentSucceeded),
+        ("payment_pending", K::PaymentUnknown),
+        ("payment_refunded", K::Refunded),
+        ("payment_refund_declined", K::Other),
+        ("payment_voided", K::Refunded),
+        ("dispute_evidence_required", K::Disputed),
+        ("dispute_lost", K::DisputeClosed),
+        ("dispute_something_new", K::Other),
+        ("source_updated", K::PaymentMethodUpdated),
+        ("card_verified", K::Other),
+        ("account_updater_card_updated", K::PaymentMethodUpdated),
+        ("payment", K::Other),
+    ] {
+        let event = checkout(name, json!({"id": "pay_1"}));
+        assert_eq!(event.kind, kind, "{name}");
+        assert_eq!(event.needs_fetch, None, "{name}");
+    }
+}
+
+#[test]
+fn a_checkout_body_with_bad_fields_loses_only_those() {
+    for amount in [json!(-1), json!(29.5), json!("2900"), json!(1e300), Value::Null] {
+        let event = checkout(
+            "payment_declined",
+            json!({"id": "pay_1", "reference": "inv-1", "amount": amount, "currency": "EUR"}),
+        );
+        assert_eq!((event.amount, event.invoice.as_deref()), (None, Some("inv-1")), "{amount}");
+        assert_eq!(event.decline, None, "no reason was told");
+    }
+    let mut long = json!({"id": "pay_1", "response_code": "20051", "reference": 7});
+    long["source"] = json!({"last_4": "4242424242424242", "scheme": "v".repeat(1024 * 1024)});
+    let event = checkout("payment_declined", long);
+    assert_eq!(event.payment_method.unwrap().last4, None);
+    assert_eq!(event.decline.unwrap().code.as_deref(), Some("20051"));
 }
 
 /// Real payloads beside the repository, where they are.

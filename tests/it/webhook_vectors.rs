@@ -217,6 +217,41 @@ fn standard_webhooks_takes_both_families_any_id_and_any_bytes() {
     }
 }
 
+const CHECKOUT_KEY: &str = "made-up-signature-key";
+
+fn signed_checkout(body: &[u8]) -> Headers {
+    let signature = hex::encode(mac(CHECKOUT_KEY.as_bytes(), &[body]));
+    pairs(&[("cko-signature", &signature)])
+}
+
+#[test]
+fn checkout_says_which_check_failed() {
+    use RejectionCode as C;
+    let good = hex::encode(mac(CHECKOUT_KEY.as_bytes(), &[BODY]));
+    for (signature, wanted) in [
+        (good.clone(), None),
+        (format!(" {good} "), None),
+        (String::new(), Some(C::MissingHeader)),
+        ("not hex".to_owned(), Some(C::MalformedHeader)),
+        (format!("sha256={good}"), Some(C::MalformedHeader)),
+        (good.to_uppercase(), Some(C::NoSignatureMatch)),
+        (good[..63].to_owned(), Some(C::NoSignatureMatch)),
+        (good[..62].to_owned(), Some(C::NoSignatureMatch)),
+        (format!("{good}00"), Some(C::NoSignatureMatch)),
+        ("0".repeat(64), Some(C::NoSignatureMatch)),
+    ] {
+        let headers = pairs(&[("Cko-Signature", &signature)]);
+        let verdict = judge("checkout", BODY, &headers, &["old-key", CHECKOUT_KEY], NOW);
+        assert_eq!(code(verdict), wanted, "{signature}");
+    }
+    let headers = signed_checkout(BODY);
+    let years_later = judge("checkout", BODY, &headers, &[CHECKOUT_KEY], NOW + 100_000_000);
+    assert!(years_later.is_ok(), "there is no time in the scheme");
+    let empty = pairs(&[("Cko-Signature", &hex::encode(mac(b"", &[BODY])))]);
+    assert!(judge("checkout", BODY, &empty, &[""], NOW).is_err());
+    assert!(judge("checkout", BODY, &headers, &[], NOW).is_err());
+}
+
 #[test]
 fn hints_name_the_usual_cause_and_no_secret() {
     let hint = |verdict: Result<(), Rejection>| verdict.unwrap_err().to_string();
@@ -260,12 +295,16 @@ proptest! {
         let (stripe, http) = (signed_stripe(NOW, &body), signed_http(NOW, &body));
         prop_assert!(judge("stripe", &body, &stripe, &[STRIPE_SECRET], NOW).is_ok());
         prop_assert!(judge("http", &body, &http, &[HTTP_SECRET], NOW).is_ok());
+        let checkout = signed_checkout(&body);
+        prop_assert!(judge("checkout", &body, &checkout, &[CHECKOUT_KEY], NOW).is_ok());
         let mut damaged = body.clone();
         damaged[at.index(body.len())] ^= 1 << bit;
         let refused = Some(RejectionCode::NoSignatureMatch);
         let verdict = judge("stripe", &damaged, &stripe, &[STRIPE_SECRET], NOW);
         prop_assert_eq!(code(verdict), refused);
         let verdict = judge("http", &damaged, &http, &[HTTP_SECRET], NOW);
+        prop_assert_eq!(code(verdict), refused);
+        let verdict = judge("checkout", &damaged, &checkout, &[CHECKOUT_KEY], NOW);
         prop_assert_eq!(code(verdict), refused);
     }
 
@@ -277,6 +316,7 @@ proptest! {
         for (kind, headers, secret) in [
             ("stripe", signed_stripe(NOW, BODY), STRIPE_SECRET),
             ("http", signed_http(NOW, BODY), HTTP_SECRET),
+            ("checkout", signed_checkout(BODY), CHECKOUT_KEY),
         ] {
             for which in 0..headers.len() {
                 let mut damaged = headers.clone();
@@ -305,7 +345,12 @@ fn headers_of(case: &Value) -> Headers {
 
 #[test]
 fn the_gateways_own_vectors() {
-    for (kind, file) in [("stripe", "stripe"), ("http", "standard-webhooks"), ("http", "svix")] {
+    for (kind, file) in [
+        ("stripe", "stripe"),
+        ("http", "standard-webhooks"),
+        ("http", "svix"),
+        ("checkout", "checkout-com"),
+    ] {
         let Some(vectors) = beside(&format!("vectors/{file}.json")) else { continue };
         for case in vectors["cases"].as_array().unwrap() {
             let body = STANDARD.decode(case["body_base64"].as_str().unwrap()).unwrap();

@@ -21,12 +21,19 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What only `cli` and `lab` may name: they put concrete parts together.
-const CONCRETE: [&str; 5] =
-    ["store::sled", "store::memory", "gateway::stripe", "gateway::http", "channel::email"];
+const CONCRETE: [&str; 6] = [
+    "store::sled",
+    "store::memory",
+    "gateway::stripe",
+    "gateway::checkout",
+    "gateway::http",
+    "channel::email",
+];
 
 /// Who else may name a concrete part, and why.
-const MAY_NAME: [(&str, &str, &str); 3] = [
+const MAY_NAME: [(&str, &str, &str); 4] = [
     ("gateway/kinds.rs", "gateway::stripe", "the table of kinds"),
+    ("gateway/kinds.rs", "gateway::checkout", "the table of kinds"),
     ("gateway/kinds.rs", "gateway::http", "the table of kinds"),
     ("gateway/http/webhook.rs", "gateway::stripe", "the protocol speaks Stripe's decline codes"),
 ];
@@ -132,11 +139,13 @@ pub(crate) fn leaves_nothing_open(source: &Source) -> Vec<String> {
 
 /// Hosts that may stand in the tree: those of examples, loopback, and what the product talks to.
 fn is_known_host(host: &str) -> bool {
-    const KNOWN: [&str; 14] = [
+    const KNOWN: [&str; 16] = [
         "localhost",
         "127.0.0.1",
         "0.0.0.0",
         "api.stripe.com",
+        "api.checkout.com",
+        "api.sandbox.checkout.com",
         "dashboard.stripe.com",
         "stripe.com",
         "example.com",

@@ -14,9 +14,11 @@ use recoup::gateway::{Gateway, GatewaySettings, HostedPurpose, HostedRequest};
 
 use crate::double::{Double, Reply, Seen};
 
+mod checkout;
 mod http;
 mod stripe;
 
+pub(crate) use checkout::list as checkout_list;
 pub(crate) use stripe::{card_error, failed_payment};
 
 /// The key that must never be seen in any text.
@@ -65,7 +67,7 @@ pub(crate) struct Dialect {
 }
 
 pub(crate) fn dialects() -> Vec<Dialect> {
-    vec![stripe::pays_an_invoice(), stripe::beside_another(), http::http()]
+    vec![stripe::pays_an_invoice(), stripe::beside_another(), http::http(), checkout::checkout()]
 }
 
 pub(crate) fn settings(base: &str) -> GatewaySettings {
