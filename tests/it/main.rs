@@ -7,6 +7,7 @@ mod cli_offline;
 mod commands;
 mod config;
 mod death;
+mod decline_facts;
 mod email;
 mod exercise;
 mod gateway_docs;
