@@ -21,4 +21,5 @@ mod openapi;
 mod stores;
 mod stripe_api;
 mod stripe_events;
+mod stripe_history;
 mod stripe_manage;

@@ -28,6 +28,7 @@ mod sandbox_faults;
 mod sandbox_http;
 mod sandbox_webhooks;
 mod stripe_api;
+mod stripe_history;
 mod subscriptions;
 mod transfer;
 mod trigger;

@@ -2,19 +2,20 @@
 //!
 //! Why here: one folder a gateway. `webhook` and `money` are pure; `client` sends; `charge` and
 //! `look_up` decide what an answer means; `complete` reads what an event only points at; `manage`
-//! does the rest; `view` reads Stripe's objects whatever they lack.
+//! does the rest; `history` tells what was missed; `view` reads Stripe's objects whatever they lack.
 //!
 //! What must stay true: an answer that cannot be read is never a decline; every call that changes
 //! something has an idempotency key; nothing here holds state.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 use super::profile::{Acknowledgement, Hosted, Idempotency, NativeRetryFacts, Profile, Proves};
 use super::wire::{BuildError, Timeouts};
 use super::{
-    CallError, Gateway, GatewaySettings, HostedRequest, HostedSession, MalformedBody, Rejection,
-    WebhookRequest,
+    CallError, Gateway, GatewaySettings, HostedRequest, HostedSession, Known, MalformedBody,
+    Rejection, WebhookRequest,
 };
 use crate::core::decline::{Decline, RawDecline};
 use crate::core::effect::{
@@ -30,7 +31,9 @@ pub mod async_stripe;
 mod charge;
 mod client;
 mod complete;
+mod history;
 mod kind;
+mod livemode;
 mod look_up;
 mod manage;
 pub mod money;
@@ -127,6 +130,7 @@ pub struct Stripe {
     id: GatewayId,
     profile: Profile,
     webhook_secrets: Vec<SecretString>,
+    mode: Option<livemode::Mode>,
     client: client::Client,
 }
 
@@ -134,8 +138,9 @@ impl Stripe {
     /// The account that the settings name.
     pub fn new(settings: GatewaySettings, timeouts: Timeouts) -> Result<Self, BuildError> {
         let client = client::Client::new(&settings, timeouts)?;
+        let mode = livemode::Mode::of_key(&settings.api_key);
         let GatewaySettings { id, webhook_secrets, .. } = settings;
-        Ok(Self { id, profile: profile(), webhook_secrets, client })
+        Ok(Self { id, profile: profile(), webhook_secrets, mode, client })
     }
 }
 
@@ -154,7 +159,9 @@ impl Gateway for Stripe {
     }
 
     fn parse(&self, request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
-        webhook::parse(request)
+        let mut events = webhook::parse(request)?;
+        livemode::leave_out_strangers(self.mode, request.body, &mut events);
+        Ok(events)
     }
 
     fn classify(&self, raw: &RawDecline) -> Decline {
@@ -199,5 +206,13 @@ impl Gateway for Stripe {
 
     async fn close(&self, order: &CloseOrder, key: &str) -> Result<(), CallError> {
         manage::close(&self.client, order, key).await
+    }
+
+    async fn check_access(&self) -> Result<String, CallError> {
+        history::check_access(&self.client).await
+    }
+
+    async fn known_since(&self, since: Timestamp) -> Result<Vec<Known>, CallError> {
+        history::known_since(&self.client, self.profile.events, since).await
     }
 }
