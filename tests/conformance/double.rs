@@ -180,7 +180,7 @@ fn decide(state: &mut State, request: Seen) -> Reply {
     let reply = state.script.pop_front();
     let reply = reply.unwrap_or_else(|| Reply::text(599, "nobody expected this request"));
     state.executed += 1;
-    let kept = matches!(reply, Reply::Answer { status: 200 | 201 | 402, .. });
+    let kept = matches!(reply, Reply::Answer { status: 200 | 201 | 202 | 402, .. });
     if kept && !key.is_empty() {
         state.by_key.insert(key, reply.clone());
     }

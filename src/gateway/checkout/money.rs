@@ -1,8 +1,8 @@
 //! Amounts as Checkout.com counts them.
 //!
 //! Why here: its page "Format the amount value" (read 2026-11-25) has three groups: whole units,
-//! thousandths whose last digit must be 0, and hundredths for *all other* currencies; the last group
-//! holds some that ISO 4217 counts otherwise. Nine digits at most.
+//! thousandths whose last digit must be 0, and hundredths for *all other* currencies; the last
+//! group holds some that ISO 4217 counts otherwise. Nine digits at most.
 //!
 //! What must stay true: an amount that Checkout.com cannot take exactly is `None`, never rounded.
 

@@ -1,8 +1,8 @@
 //! How a payment at Checkout.com names our invoice and attempt.
 //!
-//! Why here: its `reference` holds 50 characters (the published OpenAPI; newer pages say 80), and an
-//! invoice's id of another billing gateway with our attempt behind it is often longer. What does not
-//! fit is named by the attempt alone; the invoice is in `metadata` too, which webhooks and reads give
+//! Why here: its `reference` holds 50 characters (the published OpenAPI; newer pages say 80), and
+//! another billing gateway's invoice with our attempt behind it is often longer. What does not fit
+//! is named by the attempt alone; the invoice is in `metadata` too, which webhooks and reads give
 //! back.
 //!
 //! What must stay true: the same attempt always has the same reference, since it is what finds it

@@ -6,8 +6,8 @@
 //!
 //! What must stay true: the oldest comes first, as webhooks would have; an event keeps Stripe's own
 //! id, so that one that arrived is known again; an invoice's id is made of it and its count of
-//! attempts, so that the same state is told once; a list that does not end is an error, never a part
-//! that looks whole.
+//! attempts, so that the same state is told once; a list that does not end is an error, never a
+//! part that looks whole.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -2,7 +2,8 @@
 //!
 //! Why here: one folder a gateway. `webhook` and `money` are pure; `client` sends; `charge` and
 //! `look_up` decide what an answer means; `complete` reads what an event only points at; `manage`
-//! does the rest; `history` tells what was missed; `view` reads Stripe's objects whatever they lack.
+//! does the rest; `history` tells what was missed; `livemode` keeps the other world's events out;
+//! `view` reads Stripe's objects whatever they lack.
 //!
 //! What must stay true: an answer that cannot be read is never a decline; every call that changes
 //! something has an idempotency key; nothing here holds state.
