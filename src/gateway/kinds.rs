@@ -13,8 +13,7 @@ use secrecy::SecretString;
 
 use super::wire::{BuildError, Timeouts};
 use super::{
-    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, checkout, http,
-    stripe,
+    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, braintree, checkout, http, stripe,
 };
 use crate::core::decline::{Classified, RawDecline};
 use crate::core::event::Event;
@@ -45,6 +44,14 @@ pub const KINDS: &[Kind] = &[
         parse: stripe::webhook::parse,
         classify: stripe::webhook::classified,
         build: |settings, timeouts| Ok(Arc::new(stripe::Stripe::new(settings, timeouts)?)),
+    },
+    Kind {
+        kind: "braintree",
+        profile: braintree::profile,
+        verify: braintree::webhook::verify,
+        parse: braintree::webhook::parse,
+        classify: braintree::webhook::classified,
+        build: |settings, timeouts| Ok(Arc::new(braintree::Braintree::new(settings, timeouts)?)),
     },
     Kind {
         kind: "checkout",

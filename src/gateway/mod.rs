@@ -23,6 +23,7 @@ use crate::core::money::Money;
 use crate::core::policy::Capabilities;
 
 mod amount;
+pub mod braintree;
 pub mod checkout;
 pub mod facts;
 pub mod history;

@@ -21,18 +21,20 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What only `cli` and `lab` may name: they put concrete parts together.
-const CONCRETE: [&str; 6] = [
+const CONCRETE: [&str; 7] = [
     "store::sled",
     "store::memory",
     "gateway::stripe",
+    "gateway::braintree",
     "gateway::checkout",
     "gateway::http",
     "channel::email",
 ];
 
 /// Who else may name a concrete part, and why.
-const MAY_NAME: [(&str, &str, &str); 4] = [
+const MAY_NAME: [(&str, &str, &str); 5] = [
     ("gateway/kinds.rs", "gateway::stripe", "the table of kinds"),
+    ("gateway/kinds.rs", "gateway::braintree", "the table of kinds"),
     ("gateway/kinds.rs", "gateway::checkout", "the table of kinds"),
     ("gateway/kinds.rs", "gateway::http", "the table of kinds"),
     ("gateway/http/webhook.rs", "gateway::stripe", "the protocol speaks Stripe's decline codes"),
