@@ -80,7 +80,7 @@ fn sale(order: &ChargeOrder) -> Result<Value, String> {
 /// was charged when there is none, or when they cannot be read.
 async fn account_in(client: &Client, wanted: Currency) -> Result<String, ChargeOutcome> {
     let not_sent = |why: String| ChargeOutcome::NotSent { why };
-    let answer = match client.get(&["merchant_accounts"]).await {
+    let answer = match client.first_page(&["merchant_accounts"]).await {
         Ok(answer) => answer,
         Err(trouble) => return Err(not_sent(trouble.to_string())),
     };

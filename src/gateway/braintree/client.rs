@@ -52,6 +52,11 @@ impl Client {
         self.send(self.api.get(&self.path(path))).await
     }
 
+    /// Reads the first page of a list, whatever the answer.
+    pub(super) async fn first_page(&self, path: &[&str]) -> Result<Answer, Trouble> {
+        self.send(self.api.get(&self.path(path)).query(&[("page", "1")])).await
+    }
+
     /// Creates or searches, whatever the answer.
     pub(super) async fn post(&self, path: &[&str], body: &Value) -> Result<Answer, Trouble> {
         self.send(self.api.post(&self.path(path)).json(body)).await
@@ -60,6 +65,11 @@ impl Client {
     /// Changes something, whatever the answer.
     pub(super) async fn put(&self, path: &[&str], body: &Value) -> Result<Answer, Trouble> {
         self.send(self.api.put(&self.path(path)).json(body)).await
+    }
+
+    /// Asks for an action that takes no fields, whatever the answer.
+    pub(super) async fn act(&self, path: &[&str]) -> Result<Answer, Trouble> {
+        self.send(self.api.put(&self.path(path)).body("")).await
     }
 
     /// The object of this name in an answer that went through.

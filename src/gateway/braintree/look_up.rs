@@ -43,7 +43,8 @@ async fn find(client: &Client, attempt: &AttemptRef) -> Result<Option<ChargeOutc
     }
     let name = charge::order_id(order);
     let named = by_order_id(client, "is", &name).await?;
-    let ours: Vec<&Value> = named.iter().filter(|t| text(t, "/order_id") == Some(name.as_str())).collect();
+    let ours: Vec<&Value> =
+        named.iter().filter(|t| text(t, "/order_id") == Some(name.as_str())).collect();
     if let Some(transaction) = most_telling(&ours) {
         return outcome_of(order, transaction).map(Some);
     }

@@ -36,7 +36,7 @@ pub(super) async fn refund(client: &Client, order: &RefundOrder) -> Result<(), C
             // No sum: the whole, which can be given back only once.
             client.post(&path("refund"), &json!({ "transaction": {} })).await
         }
-        _ => client.put(&path("void"), &json!({})).await,
+        _ => client.act(&path("void")).await,
     };
     let answer = sent.map_err(|trouble| trouble.into_call_error(WHAT))?;
     if answer.is_success() || names_error(&answer, &[REFUNDED_ALREADY]) {
@@ -92,7 +92,7 @@ pub(super) async fn close(client: &Client, order: &CloseOrder) -> Result<(), Cal
 
 async fn cancel(client: &Client, id: &str) -> Result<(), CallError> {
     const WHAT: &str = "cancel the subscription";
-    let sent = client.put(&["subscriptions", id, "cancel"], &json!({})).await;
+    let sent = client.act(&["subscriptions", id, "cancel"]).await;
     let answer = sent.map_err(|trouble| trouble.into_call_error(WHAT))?;
     if answer.is_success() || names_error(&answer, &ENDED_ALREADY) {
         return Ok(());

@@ -28,6 +28,7 @@ use crate::core::policy::Capabilities;
 
 mod charge;
 mod client;
+mod countries;
 mod kind;
 mod look_up;
 mod manage;

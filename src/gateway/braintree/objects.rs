@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use super::countries;
 use super::xml::several;
 use crate::core::decline::{self, Classified, Decline, DeclineTable, RawDecline};
 use crate::core::event::{Contact, Event, EventKind, PaymentMethodFacts};
@@ -175,8 +176,7 @@ pub(super) fn means(part: &Value) -> PaymentMethodFacts {
 
 /// Braintree writes `USA`; the interface has `US`.
 fn country(name: &str) -> Option<String> {
-    let three = rust_iso3166::from_alpha3(&name.to_ascii_uppercase());
-    three.map(|country| country.alpha2.to_owned()).or_else(|| facts::country(name))
+    countries::of_three(name).or_else(|| facts::country(name))
 }
 
 /// `Yes`, `No` or `Unknown` for each kind of card; a card that is neither is a credit card.
