@@ -148,6 +148,8 @@ fn is_known_host(host: &str) -> bool {
         "api.stripe.com",
         "api.checkout.com",
         "api.sandbox.checkout.com",
+        "api.braintreegateway.com",
+        "api.sandbox.braintreegateway.com",
         "dashboard.stripe.com",
         "stripe.com",
         "example.com",

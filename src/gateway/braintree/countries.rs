@@ -43,7 +43,7 @@ mod tests {
         assert!(rows.iter().all(|row| row.len() == 5 && row.is_ascii()));
         assert_eq!(of_three("COL").as_deref(), Some("CO"));
         assert_eq!(of_three("usa").as_deref(), Some("US"));
-        for none in ["", "CO", "Unknown", "XXX", "COLC"] {
+        for none in ["", "CO", "Unknown", "QQQ", "COLC"] {
             assert_eq!(of_three(none), None, "{none}");
         }
     }
