@@ -75,6 +75,17 @@ pub(crate) fn decimal(value: &Value) -> Option<String> {
     }
 }
 
+/// A decimal as a JSON number with the same digits, without zeros that say nothing; `None` where
+/// the number would be another one.
+pub(crate) fn json_number(text: &str) -> Option<Value> {
+    let plain = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => text,
+    };
+    let number = serde_json::from_str::<Value>(plain).ok().filter(Value::is_number)?;
+    (number.to_string() == plain).then_some(number)
+}
+
 /// The same amount with another number of decimals, if it is exact.
 fn rescale(amount: i64, from: u8, to: u8) -> Option<i64> {
     if to >= from {
@@ -142,5 +153,17 @@ mod tests {
         assert_eq!(decimal(&json!(29.1)).as_deref(), Some("29.1"));
         assert_eq!(decimal(&json!(1e300)), None);
         assert_eq!(decimal(&json!(true)), None);
+    }
+
+    #[test]
+    fn a_json_number_keeps_the_digits_or_is_none() {
+        for (text, written) in
+            [("29.00", "29"), ("29.50", "29.5"), ("0.01", "0.01"), ("29000", "29000"), ("0", "0")]
+        {
+            assert_eq!(json_number(text).unwrap().to_string(), written, "{text}");
+        }
+        for text in ["", "x", "029", "1e3", "9007199254740993.01", "\"29\""] {
+            assert_eq!(json_number(text), None, "{text}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use super::wire::{BuildError, Timeouts};
 use super::{
-    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, braintree, checkout, http, stripe,
+    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, braintree, checkout, http, mercadopago, stripe,
 };
 use crate::core::decline::{Classified, RawDecline};
 use crate::core::event::Event;
@@ -52,6 +52,14 @@ pub const KINDS: &[Kind] = &[
         parse: braintree::webhook::parse,
         classify: braintree::webhook::classified,
         build: |settings, timeouts| Ok(Arc::new(braintree::Braintree::new(settings, timeouts)?)),
+    },
+    Kind {
+        kind: "mercadopago",
+        profile: mercadopago::profile,
+        verify: mercadopago::webhook::verify,
+        parse: mercadopago::webhook::parse,
+        classify: mercadopago::webhook::classified,
+        build: |settings, timeouts| Ok(Arc::new(mercadopago::MercadoPago::new(settings, timeouts)?)),
     },
     Kind {
         kind: "checkout",

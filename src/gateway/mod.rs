@@ -29,6 +29,7 @@ pub mod facts;
 pub mod history;
 pub mod http;
 pub mod kinds;
+pub mod mercadopago;
 pub mod profile;
 pub mod reference;
 mod signature;

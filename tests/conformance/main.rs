@@ -18,6 +18,7 @@ mod double;
 mod gateways;
 mod http_protocol;
 mod openapi;
+mod mercadopago_api;
 mod stores;
 mod stripe_api;
 mod stripe_events;

@@ -16,9 +16,11 @@ use crate::double::{Double, Reply, Seen};
 
 mod checkout;
 mod http;
+mod mercadopago;
 mod stripe;
 
 pub(crate) use checkout::list as checkout_list;
+pub(crate) use mercadopago::payment as mp_payment;
 pub(crate) use stripe::{card_error, failed_payment};
 
 /// The key that must never be seen in any text.
@@ -67,7 +69,13 @@ pub(crate) struct Dialect {
 }
 
 pub(crate) fn dialects() -> Vec<Dialect> {
-    vec![stripe::pays_an_invoice(), stripe::beside_another(), http::http(), checkout::checkout()]
+    vec![
+        stripe::pays_an_invoice(),
+        stripe::beside_another(),
+        http::http(),
+        checkout::checkout(),
+        mercadopago::mercadopago(),
+    ]
 }
 
 pub(crate) fn settings(base: &str) -> GatewaySettings {
