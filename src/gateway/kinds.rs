@@ -13,7 +13,8 @@ use secrecy::SecretString;
 
 use super::wire::{BuildError, Timeouts};
 use super::{
-    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, braintree, checkout, http, mercadopago, stripe,
+    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, adyen, braintree,
+    checkout, http, mercadopago, stripe,
 };
 use crate::core::decline::{Classified, RawDecline};
 use crate::core::event::Event;
@@ -46,6 +47,14 @@ pub const KINDS: &[Kind] = &[
         build: |settings, timeouts| Ok(Arc::new(stripe::Stripe::new(settings, timeouts)?)),
     },
     Kind {
+        kind: "adyen",
+        profile: adyen::profile,
+        verify: adyen::webhook::verify,
+        parse: adyen::webhook::parse,
+        classify: adyen::webhook::classified,
+        build: |settings, timeouts| Ok(Arc::new(adyen::Adyen::new(settings, timeouts)?)),
+    },
+    Kind {
         kind: "braintree",
         profile: braintree::profile,
         verify: braintree::webhook::verify,
@@ -59,7 +68,9 @@ pub const KINDS: &[Kind] = &[
         verify: mercadopago::webhook::verify,
         parse: mercadopago::webhook::parse,
         classify: mercadopago::webhook::classified,
-        build: |settings, timeouts| Ok(Arc::new(mercadopago::MercadoPago::new(settings, timeouts)?)),
+        build: |settings, timeouts| {
+            Ok(Arc::new(mercadopago::MercadoPago::new(settings, timeouts)?))
+        },
     },
     Kind {
         kind: "checkout",

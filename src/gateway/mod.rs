@@ -22,6 +22,7 @@ use crate::core::ids::GatewayId;
 use crate::core::money::Money;
 use crate::core::policy::Capabilities;
 
+pub mod adyen;
 mod amount;
 pub mod braintree;
 pub mod checkout;

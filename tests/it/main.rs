@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
+mod adyen_webhooks;
 mod arbitration;
 mod cli_offline;
 mod commands;

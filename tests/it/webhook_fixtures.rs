@@ -12,9 +12,8 @@ use recoup::core::event::{Event, EventKind, NativeRetry};
 use recoup::gateway::{self, MalformedBody, WebhookRequest};
 use serde_json::{Value, json};
 
-
 /// The kinds whose bodies are JSON.
-const KINDS: &[&str] = &["stripe", "mercadopago", "checkout", "http"];
+const KINDS: &[&str] = &["stripe", "adyen", "mercadopago", "checkout", "http"];
 
 fn parse(kind: &str, body: &[u8]) -> Result<Vec<Event>, MalformedBody> {
     let headers = vec![("webhook-id".to_owned(), "msg_made_1".to_owned())];

@@ -21,10 +21,11 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What only `cli` and `lab` may name: they put concrete parts together.
-const CONCRETE: [&str; 8] = [
+const CONCRETE: [&str; 9] = [
     "store::sled",
     "store::memory",
     "gateway::stripe",
+    "gateway::adyen",
     "gateway::braintree",
     "gateway::mercadopago",
     "gateway::checkout",
@@ -33,8 +34,9 @@ const CONCRETE: [&str; 8] = [
 ];
 
 /// Who else may name a concrete part, and why.
-const MAY_NAME: [(&str, &str, &str); 6] = [
+const MAY_NAME: [(&str, &str, &str); 7] = [
     ("gateway/kinds.rs", "gateway::stripe", "the table of kinds"),
+    ("gateway/kinds.rs", "gateway::adyen", "the table of kinds"),
     ("gateway/kinds.rs", "gateway::braintree", "the table of kinds"),
     ("gateway/kinds.rs", "gateway::mercadopago", "the table of kinds"),
     ("gateway/kinds.rs", "gateway::checkout", "the table of kinds"),
