@@ -12,6 +12,7 @@
     reason = "a test stops at the first thing that is not as expected"
 )]
 
+mod adyen_api;
 mod checkout_api;
 mod dialect;
 mod double;

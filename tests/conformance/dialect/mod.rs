@@ -14,6 +14,7 @@ use recoup::gateway::{Gateway, GatewaySettings, HostedPurpose, HostedRequest};
 
 use crate::double::{Double, Reply, Seen};
 
+mod adyen;
 mod checkout;
 mod http;
 mod mercadopago;
@@ -75,6 +76,7 @@ pub(crate) fn dialects() -> Vec<Dialect> {
         http::http(),
         checkout::checkout(),
         mercadopago::mercadopago(),
+        adyen::adyen(),
     ]
 }
 
