@@ -196,7 +196,7 @@ impl Driver {
         match next {
             Next::Arrive { call, gateway, request } => {
                 let mut world = lock(&self.world);
-                let answer = world.arrive(gateway, request);
+                let answer = world.arrive(gateway, *request);
                 world.answers.insert(call, answer);
             }
             Next::Calm => lock(&self.world).calm_down(),

@@ -103,7 +103,7 @@ impl World {
 
     fn arrival(&mut self, gateway: usize, request: Request, at: Timestamp) -> u64 {
         let call = self.number();
-        self.plan(at, Next::Arrive { call, gateway, request });
+        self.plan(at, Next::Arrive { call, gateway, request: Box::new(request) });
         call
     }
 

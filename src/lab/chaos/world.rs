@@ -33,7 +33,7 @@ pub(super) const NET_MAX: SignedDuration = SignedDuration::from_mins(10);
 #[derive(Debug)]
 pub(super) enum Next {
     /// A request reaches a gateway.
-    Arrive { call: u64, gateway: usize, request: Request },
+    Arrive { call: u64, gateway: usize, request: Box<Request> },
     /// The faults end.
     Calm,
     /// A gateway decides a pending charge.
