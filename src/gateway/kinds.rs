@@ -13,8 +13,7 @@ use secrecy::SecretString;
 
 use super::wire::{BuildError, Timeouts};
 use super::{
-    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, adyen, braintree,
-    checkout, http, mercadopago, stripe,
+    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, adyen, braintree, checkout, http, mercadopago, stripe, wompi,
 };
 use crate::core::decline::{Classified, RawDecline};
 use crate::core::event::Event;
@@ -68,9 +67,15 @@ pub const KINDS: &[Kind] = &[
         verify: mercadopago::webhook::verify,
         parse: mercadopago::webhook::parse,
         classify: mercadopago::webhook::classified,
-        build: |settings, timeouts| {
-            Ok(Arc::new(mercadopago::MercadoPago::new(settings, timeouts)?))
-        },
+        build: |settings, timeouts| Ok(Arc::new(mercadopago::MercadoPago::new(settings, timeouts)?)),
+    },
+    Kind {
+        kind: "wompi",
+        profile: wompi::profile,
+        verify: wompi::webhook::verify,
+        parse: wompi::webhook::parse,
+        classify: wompi::webhook::classified,
+        build: |settings, timeouts| Ok(Arc::new(wompi::Wompi::new(settings, timeouts)?)),
     },
     Kind {
         kind: "checkout",

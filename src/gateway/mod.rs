@@ -36,6 +36,7 @@ pub mod reference;
 mod signature;
 pub mod stripe;
 pub mod wire;
+pub mod wompi;
 
 pub use history::Known;
 pub use kinds::{KINDS, kind};

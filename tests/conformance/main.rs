@@ -25,3 +25,4 @@ mod stripe_api;
 mod stripe_events;
 mod stripe_history;
 mod stripe_manage;
+mod wompi_api;

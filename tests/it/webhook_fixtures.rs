@@ -13,7 +13,7 @@ use recoup::gateway::{self, MalformedBody, WebhookRequest};
 use serde_json::{Value, json};
 
 /// The kinds whose bodies are JSON.
-const KINDS: &[&str] = &["stripe", "adyen", "mercadopago", "checkout", "http"];
+const KINDS: &[&str] = &["stripe", "adyen", "mercadopago", "wompi", "checkout", "http"];
 
 fn parse(kind: &str, body: &[u8]) -> Result<Vec<Event>, MalformedBody> {
     let headers = vec![("webhook-id".to_owned(), "msg_made_1".to_owned())];
@@ -217,6 +217,39 @@ fn an_http_event_without_its_header_has_no_id() {
     };
     assert_eq!((gateway::kind("http").unwrap().parse)(&request).unwrap()[0].id, "");
     assert!(gateway::kind("no-such-kind").is_none());
+}
+
+#[test]
+fn pointers_without_what_they_need_are_malformed() {
+    let deep = format!(r#"{{"type":"payment","x":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
+    let bodies: [&[u8]; 8] = [
+        b"",
+        b"{}",
+        b"[]",
+        b"{\"type\":\"payment\"}",
+        b"{\"type\":7,\"data\":{\"id\":\"1\"}}",
+        b"{\"event\":\"transaction.updated\",\"data\":{}}",
+        b"{\"event\":\"transaction.updated\",\"data\":{\"transaction\":{\"id\":{}}}}",
+        deep.as_bytes(),
+    ];
+    for body in bodies {
+        for kind in ["mercadopago", "wompi"] {
+            assert!(parse(kind, body).is_err(), "{kind} {}", String::from_utf8_lossy(body));
+        }
+    }
+    let long = "9".repeat(1024 * 1024);
+    let body = json!({"type": "payment", "id": long, "data": {"id": long}});
+    assert_eq!(parse_one("mercadopago", &body).needs_fetch.unwrap().id.len(), long.len());
+}
+
+#[test]
+fn the_query_of_the_address_is_believed_before_the_body() {
+    let headers = vec![(gateway::KEPT_QUERY.to_owned(), "type=payment&data.id=77".to_owned())];
+    let body = br#"{"id":1,"type":"payment","data":{"id":"66"}}"#;
+    let request = WebhookRequest { body, headers: &headers, url: None, now: Timestamp::UNIX_EPOCH };
+    let event = (gateway::kind("mercadopago").unwrap().parse)(&request).unwrap().remove(0);
+    assert_eq!(event.needs_fetch.unwrap().id, "77");
+    assert_eq!((event.id.as_str(), event.payment.as_deref()), ("1", Some("77")));
 }
 
 fn mutate(value: &mut Value, path: &[usize], with: &Value) {

@@ -283,6 +283,112 @@ fn hints_name_the_usual_cause_and_no_secret() {
     assert!(found.contains("4000 seconds old"), "{found}");
 }
 
+const MP_SECRET: &str = "made_up_for_mercado_pago";
+const WOMPI_SECRET: &str = "test_events_made_up";
+
+fn mercado_pago(manifest: &str, query: &str, request_id: Option<&str>) -> Headers {
+    let signature = hex::encode(mac(MP_SECRET.as_bytes(), &[manifest.as_bytes()]));
+    let header = format!("ts=1795200000,v1={signature}");
+    let mut headers = pairs(&[("X-Signature", &header)]);
+    headers.extend(request_id.map(|id| ("x-request-id".to_owned(), id.to_owned())));
+    headers.push((ADDRESS.to_owned(), format!("https://hooks.example/x?{query}")));
+    headers
+}
+
+#[test]
+fn mercado_pago_signs_the_id_of_the_query() {
+    let id = "data.id=77&type=payment";
+    for (manifest, query, request_id, authentic) in [
+        ("id:77;request-id:r-1;ts:1795200000;", id, Some("r-1"), true),
+        ("id:77;ts:1795200000;", id, None, true),
+        ("request-id:r-1;ts:1795200000;", "type=payment", Some("r-1"), true),
+        ("id:ord01;ts:1795200000;", "data.id=ORD01", None, true),
+        ("id:ORD01;ts:1795200000;", "data.id=ORD01", None, true),
+        ("id:a b;ts:1795200000;", "data.id=a%20b", None, true),
+        ("id:77;request-id:r-1;ts:1795200000;", id, Some("r-2"), false),
+        ("id:77;request-id:r-1;ts:1795200000;", id, None, false),
+        ("id:77;ts:1795200000;", "data.id=78", None, false),
+        ("id:77;ts:1795200001;", id, None, false),
+        ("id:77;ts:1795200000", id, None, false),
+    ] {
+        let headers = mercado_pago(manifest, query, request_id);
+        let verdict = judge("mercadopago", BODY, &headers, &["old", MP_SECRET], NOW * 2);
+        assert_eq!(verdict.is_ok(), authentic, "{manifest} {query} {verdict:?}");
+        if let Err(no) = verdict {
+            assert_eq!(no.code, RejectionCode::NoSignatureMatch);
+            assert!(!no.hint.contains(MP_SECRET));
+        }
+    }
+}
+
+#[test]
+fn mercado_pago_says_which_check_failed() {
+    use RejectionCode as C;
+    let good = hex::encode(mac(MP_SECRET.as_bytes(), &[b"ts:1;"]));
+    for (header, wanted) in [
+        (format!(" TS = 1 , v1 = {good} "), None),
+        (String::new(), Some(C::MissingHeader)),
+        ("hello".to_owned(), Some(C::MalformedHeader)),
+        (format!("v1={good}"), Some(C::MalformedHeader)),
+        (format!("ts=,v1={good}"), Some(C::MalformedHeader)),
+        (format!("ts=soon,v1={good}"), Some(C::MalformedHeader)),
+        ("ts=1".to_owned(), Some(C::NoSignatureMatch)),
+        (format!("ts=1,v2={good}"), Some(C::NoSignatureMatch)),
+        (format!("ts=1,v1={}", good.to_uppercase()), Some(C::NoSignatureMatch)),
+        (format!("ts=1,v1={}", &good[..62]), Some(C::NoSignatureMatch)),
+    ] {
+        let verdict =
+            judge("mercadopago", BODY, &pairs(&[("x-signature", &header)]), &[MP_SECRET], NOW);
+        assert_eq!(code(verdict), wanted, "{header}");
+    }
+}
+
+fn wompi(properties: &str, values: &str, time: &str) -> String {
+    use sha2::Digest as _;
+    let checksum = hex::encode(Sha256::digest(format!("{values}{time}{WOMPI_SECRET}").as_bytes()));
+    format!(
+        r#"{{"event":"transaction.updated","data":{{"transaction":{{"id":"1-2","status":"APPROVED",
+        "amount_in_cents":4490000,"reference":"in_1"}}}},"timestamp":{time},
+        "signature":{{"properties":{properties},"checksum":"{checksum}"}}}}"#
+    )
+}
+
+#[test]
+fn wompi_says_which_check_failed() {
+    use RejectionCode as C;
+    let usual = r#"["transaction.id","transaction.status","transaction.amount_in_cents"]"#;
+    let values = "1-2APPROVED4490000";
+    let good = wompi(usual, values, "1795200000");
+    let id_alone = wompi(r#"["transaction.id"]"#, "1-2", "1795200000");
+    let shifted = wompi(usual, values, "795200000");
+    for (body, wanted) in [
+        (good.clone(), None),
+        (good.replace("4490000", "4490001"), Some(C::NoSignatureMatch)),
+        (good.replace("APPROVED", "DECLINED"), Some(C::NoSignatureMatch)),
+        (good.replace("\"1-2\"", "\"1-3\""), Some(C::NoSignatureMatch)),
+        (good.replace("1795200000", "1795200001"), Some(C::NoSignatureMatch)),
+        (good.replace("\"id\":", "\"ix\":"), Some(C::NoSignatureMatch)),
+        (good.replace("checksum", "other"), Some(C::MissingHeader)),
+        (good.replace("properties", "other"), Some(C::MalformedBody)),
+        (good.replace("timestamp", "other"), Some(C::MalformedBody)),
+        (good[..90].to_owned(), Some(C::MalformedBody)),
+        (wompi("[]", "", "1795200000"), Some(C::NoSignatureMatch)),
+        (id_alone, Some(C::NoSignatureMatch)),
+        (shifted, Some(C::NoSignatureMatch)),
+    ] {
+        let verdict = judge("wompi", body.as_bytes(), &vec![], &["old", WOMPI_SECRET], NOW * 2);
+        assert_eq!(code(verdict), wanted, "{body}");
+    }
+    let other = pairs(&[("x-event-checksum", &"0".repeat(64))]);
+    let verdict = judge("wompi", good.as_bytes(), &other, &[WOMPI_SECRET], NOW);
+    assert_eq!(code(verdict), Some(C::NoSignatureMatch));
+    assert!(judge("wompi", good.as_bytes(), &vec![], &[""], NOW).is_err());
+    let body: Value = serde_json::from_str(&good).unwrap();
+    let checksum = body["signature"]["checksum"].as_str().unwrap();
+    let upper = good.replace(checksum, &checksum.to_uppercase());
+    assert!(judge("wompi", upper.as_bytes(), &vec![], &[WOMPI_SECRET], NOW).is_ok());
+}
+
 fn config() -> ProptestConfig {
     ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -365,6 +471,7 @@ fn the_gateways_own_vectors() {
         ("mercadopago", "mercadopago"),
         ("adyen", "adyen"),
         ("adyen", "adyen-header"),
+        ("wompi", "wompi"),
     ] {
         let Some(vectors) = beside(&format!("vectors/{file}.json")) else { continue };
         for case in vectors["cases"].as_array().unwrap() {
@@ -388,6 +495,7 @@ fn code_of(name: &str) -> &'static str {
     match name {
         _ if name.starts_with("invalid_missing") => "missing_header",
         "invalid_malformed_json" => "malformed_body",
+        "invalid_truncated_json" => "malformed_body",
         "invalid_no_timestamp"
         | "invalid_garbage_header"
         | "invalid_no_ts"

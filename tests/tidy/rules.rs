@@ -21,24 +21,26 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What only `cli` and `lab` may name: they put concrete parts together.
-const CONCRETE: [&str; 9] = [
+const CONCRETE: [&str; 10] = [
     "store::sled",
     "store::memory",
     "gateway::stripe",
     "gateway::adyen",
     "gateway::braintree",
     "gateway::mercadopago",
+    "gateway::wompi",
     "gateway::checkout",
     "gateway::http",
     "channel::email",
 ];
 
 /// Who else may name a concrete part, and why.
-const MAY_NAME: [(&str, &str, &str); 7] = [
+const MAY_NAME: [(&str, &str, &str); 8] = [
     ("gateway/kinds.rs", "gateway::stripe", "the table of kinds"),
     ("gateway/kinds.rs", "gateway::adyen", "the table of kinds"),
     ("gateway/kinds.rs", "gateway::braintree", "the table of kinds"),
     ("gateway/kinds.rs", "gateway::mercadopago", "the table of kinds"),
+    ("gateway/kinds.rs", "gateway::wompi", "the table of kinds"),
     ("gateway/kinds.rs", "gateway::checkout", "the table of kinds"),
     ("gateway/kinds.rs", "gateway::http", "the table of kinds"),
     ("gateway/http/webhook.rs", "gateway::stripe", "the protocol speaks Stripe's decline codes"),
@@ -157,6 +159,9 @@ fn is_known_host(host: &str) -> bool {
         "dashboard.stripe.com",
         "stripe.com",
         "api.mercadopago.com",
+        "production.wompi.co",
+        "sandbox.wompi.co",
+        "checkout.wompi.co",
         "example.com",
         "developers.tabapay.com",
         "help.maast.com",

@@ -19,10 +19,12 @@ mod checkout;
 mod http;
 mod mercadopago;
 mod stripe;
+mod wompi;
 
 pub(crate) use checkout::list as checkout_list;
 pub(crate) use mercadopago::payment as mp_payment;
 pub(crate) use stripe::{card_error, failed_payment};
+pub(crate) use wompi::transaction as wompi_transaction;
 
 /// The key that must never be seen in any text.
 pub(crate) const API_KEY: &str = "sk_test_conformance_key";
@@ -73,9 +75,10 @@ pub(crate) fn dialects() -> Vec<Dialect> {
     vec![
         stripe::pays_an_invoice(),
         stripe::beside_another(),
+        mercadopago::mercadopago(),
+        wompi::wompi(),
         http::http(),
         checkout::checkout(),
-        mercadopago::mercadopago(),
         adyen::adyen(),
     ]
 }
