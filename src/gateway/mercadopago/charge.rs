@@ -7,8 +7,8 @@
 //! in the account's own; a fresh token of the saved card; the payment. Only the third charges.
 //!
 //! What must stay true:
-//! - only a payment that says so is an approval or a decline; whatever cannot be read, breaks off or
-//!   is a 5xx is [`ChargeOutcome::Unknown`];
+//! - only a payment that says so is an approval or a decline; whatever cannot be read, breaks off
+//!   or is a 5xx is [`ChargeOutcome::Unknown`];
 //! - what fails before the third call is no charge, and is never `Unknown`;
 //! - a charge whose outcome is unknown is never sent again: its card token is another one then, and
 //!   the same key with another body answers anything.

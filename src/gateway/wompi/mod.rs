@@ -36,8 +36,8 @@ pub mod webhook;
 /// second time. No case lives as long as a year.
 const KEY_WINDOW_S: u32 = 365 * 24 * 3600;
 
-/// Twice (30 s for our own time-out + 300 s in which Wompi may still be working on a request that we
-/// gave up + 120 s until a search shows it) = 900 s. Nothing is published on it.
+/// Twice (30 s for our own time-out + 300 s in which Wompi may still be working on a request that
+/// we gave up + 120 s until a search shows it) = 900 s. Nothing is published on it.
 const HORIZON_S: u32 = 2 * (30 + 300 + 120);
 
 /// What any merchant at Wompi is like.

@@ -5,10 +5,10 @@
 //! values, `timestamp` and the events secret are written one after another and hashed. The header
 //! `X-Event-Checksum` repeats the checksum.
 //!
-//! What must stay true: the list is never assumed, but id and status must be in it; hex in any case;
-//! no tolerance of time, since an event is sent again a day later as it was. There is nothing between
-//! the values, so digits can move from the time to the amount and back: a time that cannot be one is
-//! refused, and what is not signed is read again before anything is decided.
+//! What must stay true: the list is never assumed, but id and status must be in it; hex in any
+//! case; no tolerance of time, since an event is sent again a day later as it was. There is nothing
+//! between the values, so digits can move from the time to the amount and back: a time that cannot
+//! be one is refused, and what is not signed is read again before anything is decided.
 
 use secrecy::SecretString;
 use serde_json::Value;

@@ -3,9 +3,9 @@
 //! Why here: pure, so that the same code serves the service, `recoup verify`, `recoup parse` and a
 //! host application.
 //!
-//! What must stay true: only the fields that the checksum covers are proven, so every event asks for
-//! its object; an unknown event is `Other`; a body that is no event is an error, and no body makes
-//! this panic.
+//! What must stay true: only the fields that the checksum covers are proven, so every event asks
+//! for its object; an unknown event is `Other`; a body that is no event is an error, and no body
+//! makes this panic.
 
 use std::sync::LazyLock;
 
