@@ -55,7 +55,7 @@ async fn a_charge_is_signed_and_names_invoice_and_attempt() {
 #[tokio::test]
 async fn a_reference_that_is_taken_is_looked_up() {
     for taken in [
-        json!({ "error": { "type": "INPUT_VALIDATION_ERROR", "messages": { "reference": ["x"] } } }),
+        json!({ "error": { "type": "X", "messages": { "reference": ["x"] } } }),
         json!({ "error": { "reason": "La referencia ya ha sido usada" } }),
     ] {
         let double = Double::new([source(), Reply::json(422, taken)]).await;
