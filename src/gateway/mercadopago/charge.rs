@@ -28,7 +28,7 @@ use crate::gateway::wire::{Answer, Trouble};
 pub(super) async fn charge(client: &Client, order: &ChargeOrder) -> ChargeOutcome {
     let body = match prepared(client, order).await {
         Ok(body) => body,
-        Err(outcome) => return outcome,
+        Err(outcome) => return *outcome,
     };
     match client.post(&["v1", "payments"], &body, &order.idempotency_key).await {
         Ok(answer) => outcome_of(order, &answer),
@@ -37,8 +37,8 @@ pub(super) async fn charge(client: &Client, order: &ChargeOrder) -> ChargeOutcom
 }
 
 /// The body of the payment, or why there is nothing to send.
-async fn prepared(client: &Client, order: &ChargeOrder) -> Result<Value, ChargeOutcome> {
-    let refused = |why: String| ChargeOutcome::Refused { why };
+async fn prepared(client: &Client, order: &ChargeOrder) -> Result<Value, Box<ChargeOutcome>> {
+    let refused = |why: String| Box::new(ChargeOutcome::Refused { why });
     let (Some(card), Some(customer)) = (&order.token, &order.customer) else {
         let why = "a charge at Mercado Pago needs a saved card and the customer who has it";
         return Err(refused(why.to_owned()));
@@ -56,7 +56,7 @@ async fn prepared(client: &Client, order: &ChargeOrder) -> Result<Value, ChargeO
     let sent = client.card_token(customer, card, &order.idempotency_key).await;
     let Some(token) = id(&before_the_charge(sent)?, "/id") else {
         let why = "the card token cannot be read".to_owned();
-        return Err(ChargeOutcome::NotSent { why });
+        return Err(Box::new(ChargeOutcome::NotSent { why }));
     };
     Ok(json!({
         "transaction_amount": amount,
@@ -68,15 +68,16 @@ async fn prepared(client: &Client, order: &ChargeOrder) -> Result<Value, ChargeO
 }
 
 /// The object of a call that is made before the charge. Whatever became of it, nothing is charged.
-fn before_the_charge(sent: Result<Answer, Trouble>) -> Result<Value, ChargeOutcome> {
+fn before_the_charge(sent: Result<Answer, Trouble>) -> Result<Value, Box<ChargeOutcome>> {
     let answer = sent.map_err(|trouble| ChargeOutcome::NotSent { why: trouble.to_string() })?;
-    let why = || WORDS.of(&answer);
-    match answer.status {
-        200..=299 => answer.object().ok_or_else(|| ChargeOutcome::NotSent { why: why() }),
-        429 => Err(ChargeOutcome::Busy { retry_after_s: answer.wait_s() }),
-        _ if answer.is_transient() => Err(ChargeOutcome::NotSent { why: why() }),
-        _ => Err(ChargeOutcome::Refused { why: why() }),
-    }
+    let why = WORDS.of(&answer);
+    let outcome = match answer.status {
+        200..=299 => return answer.object().ok_or(Box::new(ChargeOutcome::NotSent { why })),
+        429 => ChargeOutcome::Busy { retry_after_s: answer.wait_s() },
+        _ if answer.is_transient() => ChargeOutcome::NotSent { why },
+        _ => ChargeOutcome::Refused { why },
+    };
+    Err(Box::new(outcome))
 }
 
 /// What the answer to a payment means.

@@ -29,7 +29,7 @@ use crate::gateway::{CallError, reference};
 pub(super) async fn charge(client: &Client, order: &ChargeOrder) -> ChargeOutcome {
     let body = match prepared(client, order).await {
         Ok(body) => body,
-        Err(outcome) => return outcome,
+        Err(outcome) => return *outcome,
     };
     match client.post(&["v1", "transactions"], &body).await {
         Ok(answer) => outcome_of(order, &answer),
@@ -38,8 +38,8 @@ pub(super) async fn charge(client: &Client, order: &ChargeOrder) -> ChargeOutcom
 }
 
 /// The body of the transaction, or why there is nothing to send.
-async fn prepared(client: &Client, order: &ChargeOrder) -> Result<Value, ChargeOutcome> {
-    let refused = |why: String| ChargeOutcome::Refused { why };
+async fn prepared(client: &Client, order: &ChargeOrder) -> Result<Value, Box<ChargeOutcome>> {
+    let refused = |why: String| Box::new(ChargeOutcome::Refused { why });
     let Some(source) = &order.token else {
         return Err(refused("a charge at Wompi needs a payment source".to_owned()));
     };
@@ -66,17 +66,17 @@ async fn prepared(client: &Client, order: &ChargeOrder) -> Result<Value, ChargeO
 
 /// The e-mail address of a payment source's owner. Whatever becomes of this read, nothing is
 /// charged.
-async fn email_of(client: &Client, source: &str) -> Result<String, ChargeOutcome> {
+async fn email_of(client: &Client, source: &str) -> Result<String, Box<ChargeOutcome>> {
     let path = ["v1", "payment_sources", source];
     match client.read("read the payment source", &path, &[]).await {
         Ok(source) => text(&source, "/customer_email").map(str::to_owned).ok_or_else(|| {
             let why = "the payment source names no e-mail address".to_owned();
-            ChargeOutcome::Refused { why }
+            Box::new(ChargeOutcome::Refused { why })
         }),
         Err(error @ CallError::Transient { .. }) => {
-            Err(ChargeOutcome::NotSent { why: error.to_string() })
+            Err(Box::new(ChargeOutcome::NotSent { why: error.to_string() }))
         }
-        Err(error) => Err(ChargeOutcome::Refused { why: error.to_string() }),
+        Err(error) => Err(Box::new(ChargeOutcome::Refused { why: error.to_string() })),
     }
 }
 
