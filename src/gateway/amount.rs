@@ -83,7 +83,8 @@ pub(crate) fn json_number(text: &str) -> Option<Value> {
         false => text,
     };
     let number = serde_json::from_str::<Value>(plain).ok().filter(Value::is_number)?;
-    (number.to_string() == plain).then_some(number)
+    let written = number.to_string();
+    (written == plain).then_some(number)
 }
 
 /// The same amount with another number of decimals, if it is exact.
