@@ -13,7 +13,8 @@ use secrecy::SecretString;
 
 use super::wire::{BuildError, Timeouts};
 use super::{
-    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, adyen, braintree, checkout, http, mercadopago, stripe, wompi,
+    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, adyen, braintree,
+    checkout, http, mercadopago, stripe, wompi,
 };
 use crate::core::decline::{Classified, RawDecline};
 use crate::core::event::Event;
@@ -67,7 +68,9 @@ pub const KINDS: &[Kind] = &[
         verify: mercadopago::webhook::verify,
         parse: mercadopago::webhook::parse,
         classify: mercadopago::webhook::classified,
-        build: |settings, timeouts| Ok(Arc::new(mercadopago::MercadoPago::new(settings, timeouts)?)),
+        build: |settings, timeouts| {
+            Ok(Arc::new(mercadopago::MercadoPago::new(settings, timeouts)?))
+        },
     },
     Kind {
         kind: "wompi",

@@ -31,6 +31,9 @@ fn whole(events: &[Event]) -> Value {
         let mut value = serde_json::to_value(event).unwrap();
         value["contact"] = serde_json::to_value(&event.contact).unwrap();
         value["description"] = json!(event.description);
+        if event.customer_present {
+            value["customer_present"] = json!(true);
+        }
         value["idempotency_key"] = json!(event.idempotency_key);
         value
     });

@@ -31,6 +31,8 @@ pub(super) fn of_item(item: &Value) -> Result<Event, MalformedBody> {
         event.invoice = Some(named.invoice);
     }
     event.customer = refusal::shopper(item);
+    // Not signed; a forger could at most keep a failure from being looked after.
+    event.customer_present = extra(item, "shopperInteraction").is_some_and(|how| how != "ContAuth");
     event.native_retry = native_retry(code, success, item);
     event.attempt_count = extra(item, "retry.orderAttemptNumber").and_then(|n| n.parse().ok());
     let method = text(item, "/paymentMethod");

@@ -113,6 +113,8 @@ fn fill(event: &mut Event, name: &str, data: &Value) {
         event.invoice = Some(named.invoice);
     }
     event.customer = id(data, "/customer");
+    let agreed = ["Recurring", "Unscheduled", "Installment"];
+    event.customer_present = text(data, "/payment_type").is_some_and(|how| !agreed.contains(&how));
     event.payment = payment(name, data);
     event.amount = money::read(data, "/amount", "/currency");
     if matches!(event.kind, EventKind::PaymentFailed | EventKind::ActionRequired) {

@@ -50,6 +50,9 @@ pub(super) fn fill_from_payment(event: &mut Event, payment: &Value) {
     event.invoice = named.map(|named| named.invoice);
     event.idempotency_key = attempt.map(|attempt| attempt.idempotency_key());
     event.subscription = subscription_of(payment);
+    let by_hand = text(payment, "/operation_type") == Some("regular_payment");
+    event.customer_present =
+        by_hand && event.subscription.is_none() && event.idempotency_key.is_none();
     event.customer = id(payment, "/payer/id");
     event.amount = match event.kind {
         EventKind::PartiallyRefunded => amount(payment, "/transaction_amount_refunded"),

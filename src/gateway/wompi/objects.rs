@@ -36,6 +36,8 @@ pub(super) fn fill(event: &mut Event, transaction: &Value) {
     let failed = event.kind == EventKind::PaymentFailed;
     event.decline = failed.then(|| decline_of(transaction));
     event.payment_method = method_of(transaction).known();
+    // Without a stored source it was a checkout: nobody agreed to be charged again.
+    event.customer_present = id(transaction, "/payment_source_id").is_none();
     event.contact.email = text(transaction, "/customer_email").and_then(facts::email);
     event.contact.name = owned(transaction, "/customer_data/full_name");
 }
