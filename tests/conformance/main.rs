@@ -13,6 +13,7 @@
 )]
 
 mod adyen_api;
+mod braintree_api;
 mod checkout_api;
 mod dialect;
 mod double;

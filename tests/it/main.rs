@@ -4,6 +4,7 @@
 
 mod adyen_webhooks;
 mod arbitration;
+mod braintree;
 mod cli_offline;
 mod commands;
 mod config;

@@ -15,6 +15,7 @@ use recoup::gateway::{Gateway, GatewaySettings, HostedPurpose, HostedRequest};
 use crate::double::{Double, Reply, Seen};
 
 mod adyen;
+pub(crate) mod braintree;
 mod checkout;
 mod http;
 mod mercadopago;
@@ -80,6 +81,8 @@ pub(crate) fn dialects() -> Vec<Dialect> {
         http::http(),
         checkout::checkout(),
         adyen::adyen(),
+        braintree::retries_a_subscription(),
+        braintree::beside_another(),
     ]
 }
 
