@@ -20,12 +20,8 @@ const API_VERSION: &str = "6";
 /// Production. The sandbox is `https://api.sandbox.braintreegateway.com`.
 const API_BASE: &str = "https://api.braintreegateway.com";
 
-/// What a refusal of Braintree's tells.
-pub(super) const WORDS: Words = Words(&[
-    "/api_error_response/errors/transaction/errors/0/code",
-    "/api_error_response/errors/subscription/errors/0/code",
-    "/api_error_response/message",
-]);
+/// What a refusal of Braintree's tells: its message holds those of all its errors.
+pub(super) const WORDS: Words = Words(&["/api_error_response/message"]);
 
 /// The API of one Braintree merchant.
 #[derive(Debug, Clone)]

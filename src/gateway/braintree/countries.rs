@@ -1,7 +1,7 @@
 //! Countries: Braintree writes three letters, the interface has two.
 //!
-//! Why here: the issuer's country decides what some codes mean. A crate for it would bring six more,
-//! and have proc macros of half the tree built with other features.
+//! Why here: the issuer's country decides what some codes mean. A crate for it would bring six
+//! more, and have proc macros of half the tree built with other features.
 //!
 //! What must stay true: ISO 3166-1 as it is; a code that is not in it is no country.
 

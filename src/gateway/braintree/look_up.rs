@@ -3,8 +3,8 @@
 //! Why here: it has no idempotency keys, so after a time-out only its records tell.
 //!
 //! How: by the transaction's id where we have it; else by the order id, which names our attempt;
-//! and where a subscription was charged again, by the subscription's own transactions since, because
-//! it is unproven that a retried charge keeps the order id that it was sent with.
+//! and where a subscription was charged again, by the subscription's own transactions since,
+//! because it is unproven that a retried charge keeps the order id that it was sent with.
 //!
 //! What must stay true: nothing here charges; a list that cannot be read is "unavailable", never
 //! "not found"; money that the subscription was charged since the attempt counts as the attempt's,
