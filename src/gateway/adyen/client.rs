@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_version_is_appended_once() {
-        let live = "https://1797a841fbb37ca7-Cafe-checkout-live.adyenpayments.com";
+        let live = "https://prefix-checkout-live.adyenpayments.com";
         for (given, called) in [
             (API_BASE, "https://checkout-test.adyen.com/v72".to_owned()),
             ("https://checkout-test.adyen.com/v71/", "https://checkout-test.adyen.com/v71".into()),

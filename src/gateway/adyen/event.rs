@@ -41,8 +41,12 @@ pub(super) fn of_item(item: &Value) -> Result<Event, MalformedBody> {
         card.token = card.token.or(Some(psp));
     }
     if event.kind == EventKind::PaymentFailed {
-        let words = Words { code: None, text: text(item, "/reason") };
-        event.decline = Some(refusal::decline_of(item, &words, card.network.clone()));
+        // Why a rescue ended is no reason of a bank's.
+        let reason = text(item, "/reason").filter(|_| code != "AUTORESCUE");
+        let words = Words { code: None, text: reason };
+        let told = refusal::decline_of(item, &words, card.network.clone());
+        let codes = [&told.code, &told.network_code, &told.network_advice_code];
+        event.decline = codes.iter().any(|code| code.is_some()).then_some(told);
     }
     event.payment_method = card.known();
     event.contact = contact(item);

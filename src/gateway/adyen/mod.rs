@@ -88,7 +88,7 @@ pub fn profile() -> Profile {
         rights: &[
             "Checkout webservice role",
             "Merchant Recurring role (stored cards)",
-            "Merchant PAL Charge role (payments without the customer), where the account asks for it",
+            "Merchant PAL Charge role, where the account asks for it",
         ],
         unproven: &[
             "the address of the live environment",

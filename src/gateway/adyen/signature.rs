@@ -149,7 +149,7 @@ fn doubt_about_keys(secrets: &[SecretString]) -> Option<&'static str> {
     }
     texts(secrets).any(|secret| key(secret).is_none()).then_some(
         "a given secret is no hexadecimal text: the HMAC key of the webhook (Customer Area, \
-         Developers, Webhooks, Security) has 64 digits and letters from A to F; an API key is not it",
+         Developers, Webhooks, Security) has 64 digits and letters from A to F; an API key is none",
     )
 }
 
