@@ -8,7 +8,7 @@ use fastrand::Rng;
 use recoup::gateway::KINDS;
 use recoup::gateway::kinds::Kind;
 
-use crate::exercise;
+use crate::{braintree, exercise};
 
 /// Broken bodies of each gateway.
 const ROUNDS: usize = 3_000;
@@ -92,7 +92,10 @@ fn no_broken_body_makes_a_parser_panic_or_yields_what_cannot_be() {
         let whole = fixtures(kind);
         for round in 0..ROUNDS {
             let mut data = vec![seed as u8];
-            data.extend(broken(&mut rng, &whole[round % whole.len()]));
+            let body = broken(&mut rng, &whole[round % whole.len()]);
+            // What is signed is a form around XML: that is broken too, by every other round.
+            let wrapped = kind.kind == "braintree" && round % 2 == 0;
+            data.extend(if wrapped { braintree::form(&body) } else { body });
             exercise::parse_any(&data);
         }
     }

@@ -148,7 +148,6 @@ pub(crate) fn leaves_nothing_open(source: &Source) -> Vec<String> {
 /// Hosts that may stand in the tree: those of examples, loopback, and what the product talks to.
 fn is_known_host(host: &str) -> bool {
     const KNOWN: &[&str] = &[
-    const KNOWN: [&str; 16] = [
         "localhost",
         "127.0.0.1",
         "0.0.0.0",

@@ -16,7 +16,7 @@ use crate::core::decline::{
     self, Advice, Category, CategoryPolicy, Decline, OtherGateway, RetryMode,
 };
 use crate::core::effect::{ChargeOrder, Order};
-use crate::core::event::NativeRetry;
+use crate::core::event::{Event, NativeRetry};
 use crate::core::ids::{AttemptId, CardKey};
 use crate::core::ledger::{Decision, EntryKind};
 use crate::core::policy::{GatewayPolicy, NativeRetries, Schedule};
@@ -212,6 +212,23 @@ impl Stepper<'_> {
         let gateway = self.case.gateway.clone();
         self.note(EntryKind::Decided, format!("{gateway} has given up or said nothing: we go on."));
         self.plan();
+    }
+
+    /// The gateway planned a retry of its own, or gave its retries up, without an attempt.
+    pub(super) fn on_native_plan(&mut self, event: &Event) {
+        let before = (self.case.native_retry, self.case.native_next_at);
+        if self.case.state.is_ended() || event.invoice.as_ref() != Some(&self.case.invoice) {
+            return;
+        }
+        self.learn_native_plan(event);
+        if before == (self.case.native_retry, self.case.native_next_at) {
+            return;
+        }
+        if self.waits_for(Pending::Check) {
+            self.case.route = None;
+        } else if self.case.state != State::Paused {
+            self.plan();
+        }
     }
 
     fn hold_for_merchant(&mut self) {

@@ -28,6 +28,8 @@ const VERIFY_WAITS_S: [i64; 5] = [300, 900, 3_600, 14_400, 43_200];
 const TELL_AFTER: u32 = 5;
 /// How often one attempt is handed to its gateway at most.
 const SENDS_MAX: u32 = 3;
+/// The same, where a re-send is the look-up: at the waits above this is within a day.
+const SENDS_AS_LOOK_UP_MAX: u32 = 6;
 
 impl Stepper<'_> {
     /// Looks at everything once more before a new attempt. `false`: there is nothing to look at.
@@ -66,17 +68,18 @@ impl Stepper<'_> {
     fn resend_tells(&self, index: usize) -> bool {
         let attempt = &self.case.attempts[index];
         let gateway = self.policy.gateway(&attempt.charge.gateway);
-        gateway.is_some_and(|g| g.capabilities.resend_tells) && self.may_send_again(index)
+        gateway.is_some_and(|g| g.capabilities.resend_tells)
+            && self.may_send_again(index, SENDS_AS_LOOK_UP_MAX)
     }
 
     /// Inside the key window, not too often, and only while the invoice is owed.
-    fn may_send_again(&self, index: usize) -> bool {
+    fn may_send_again(&self, index: usize, sends_max: u32) -> bool {
         let attempt = &self.case.attempts[index];
         let gateway = self.policy.gateway(&attempt.charge.gateway);
         let inside = gateway.zip(attempt.sent).is_some_and(|(gateway, (first, _))| {
             self.now < first + gateway.capabilities.key_window()
         });
-        inside && attempt.sends < SENDS_MAX && self.goes_on()
+        inside && attempt.sends < sends_max && self.goes_on()
     }
 
     /// Looks once more before giving up.
@@ -254,7 +257,7 @@ impl Stepper<'_> {
         if began >= last + capabilities.horizon() {
             return self.fail_technically(index, "the gateway never got it");
         }
-        if self.may_send_again(index) {
+        if self.may_send_again(index, SENDS_MAX) {
             return self.send_again(index);
         }
         self.look_up_again(index, "the gateway does not know it yet");

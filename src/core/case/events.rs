@@ -36,6 +36,7 @@ impl Stepper<'_> {
             EventKind::SubscriptionCancelled => self.stop_by(event, CANCELLED),
             EventKind::SubscriptionPaused => self.on_subscription_paused(event),
             EventKind::PaymentUnknown => self.look_up_now(event),
+            EventKind::Other if event.native_retry.is_some() => self.on_native_plan(event),
             EventKind::DisputeClosed
             | EventKind::Other
             | EventKind::PartiallyRefunded
@@ -183,7 +184,7 @@ impl Stepper<'_> {
         self.case.decline = Some(told);
     }
 
-    fn learn_native_plan(&mut self, event: &Event) {
+    pub(super) fn learn_native_plan(&mut self, event: &Event) {
         if event.attempt_count.is_none()
             && event.native_retry.is_none()
             && !self.case.reason.is_empty()
@@ -440,6 +441,8 @@ pub fn from_elsewhere(case: &Case, source: &GatewayId, event: &Event) -> Event {
         a.charge.gateway == *source && (by_key || by_payment)
     };
     let mut seen = event.clone();
+    // Whether it tries again by itself is about its own invoices, not about this one.
+    (seen.native_retry, seen.next_native_attempt_at) = (None, None);
     let told = matches!(
         event.kind,
         EventKind::ActionRequired | EventKind::PaymentFailed | EventKind::PaymentSucceeded
