@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::broadcast;
 
 use crate::clock::{Clock, real_now};
-use crate::sandbox::{Delivery, Kind, Sandbox, SandboxOptions, Secrets, Shape};
+use crate::sandbox::{Delivery, Kind, MERCHANT_ACCOUNT, Sandbox, SandboxOptions, Secrets, Shape};
 
 const EXAMPLES: &str = "Examples:
   recoup sandbox                                       gateways on 127.0.0.1:9000
@@ -33,7 +33,8 @@ pub(super) struct Args {
     /// Where to listen.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
-    /// Where webhooks go; without a path they go to /webhooks/stripe and /webhooks/http.
+    /// Where webhooks go; without a path they go to /webhooks/stripe, /webhooks/adyen and
+    /// /webhooks/http.
     #[arg(long, value_name = "URL")]
     webhook_url: Option<String>,
     /// The same seed gives the same ids, keys and outcomes. [default: another one each time]
@@ -45,7 +46,8 @@ pub(super) struct Args {
     /// The version of Stripe's API that events are written in.
     #[arg(long, value_name = "VERSION", default_value = "2025-03-31.basil")]
     stripe_version: String,
-    /// Days between Stripe's own retries, e.g. 3,5,7. [default: it does not retry]
+    /// Days between the retries of Stripe's own and of Adyen's Auto Rescue, e.g. 3,5,7. [default:
+    /// they do not retry]
     #[arg(long, value_name = "DAYS", value_delimiter = ',')]
     native_retries: Vec<i64>,
     /// One JSON document with addresses, keys and secrets; then one line for each webhook.
@@ -99,6 +101,12 @@ fn as_json(sandbox: &Sandbox, seed: u64) -> String {
             "api_key": secrets.stripe_api_key,
             "webhook_secret": secrets.stripe_webhook_secret,
         },
+        "adyen": {
+            "api_base": sandbox.api_base(Kind::Adyen),
+            "api_key": secrets.adyen_api_key,
+            "webhook_secret": secrets.adyen_webhook_secret,
+            "merchant_account": MERCHANT_ACCOUNT,
+        },
         "http": {
             "api_base": sandbox.api_base(Kind::Http),
             "api_key": secrets.http_api_key,
@@ -112,7 +120,7 @@ fn as_json(sandbox: &Sandbox, seed: u64) -> String {
 fn as_text(sandbox: &Sandbox, seed: u64) -> String {
     let control = format!("http://{}/_sandbox", sandbox.address());
     let secrets = sandbox.secrets();
-    let gateways = [Kind::Stripe, Kind::Http].map(|kind| snippet(sandbox, kind, secrets));
+    let gateways = Kind::ALL.map(|kind| snippet(sandbox, kind, secrets));
     format!(
         "The sandbox gateways are up (seed {seed}). Nothing here is real: no money, no cards.\n\n\
          Put this into recoup.toml:\n\n{}\n\n\
@@ -125,12 +133,17 @@ fn as_text(sandbox: &Sandbox, seed: u64) -> String {
 /// A gateway of the merchant file. The keys protect nothing, so they are printed as they are.
 fn snippet(sandbox: &Sandbox, kind: Kind, secrets: &Secrets) -> String {
     let (key, secret) = match kind {
+        Kind::Adyen => (&secrets.adyen_api_key, &secrets.adyen_webhook_secret),
         Kind::Stripe => (&secrets.stripe_api_key, &secrets.stripe_webhook_secret),
         Kind::Http => (&secrets.http_api_key, &secrets.http_webhook_secret),
     };
+    let account = match kind {
+        Kind::Adyen => format!("\nmerchant_account = \"{MERCHANT_ACCOUNT}\""),
+        Kind::Http | Kind::Stripe => String::new(),
+    };
     format!(
         "[[gateways]]\nid = \"{kind}\"\nkind = \"{kind}\"\napi_base = \"{}\"\n\
-         api_key = \"{key}\"\nwebhook_secrets = [\"{secret}\"]",
+         api_key = \"{key}\"\nwebhook_secrets = [\"{secret}\"]{account}",
         sandbox.api_base(kind),
         kind = kind.as_str(),
     )

@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::clock::real_now;
 use crate::core::money::{Currency, Money};
 use crate::sandbox::sample::{self, Happening, Sample, Wanted};
+use crate::sandbox::sign::UnreadableSecret;
 use crate::sandbox::{Kind, Refusal, Shape, deliver};
 
 const EXAMPLES: &str = "Events:
@@ -25,6 +26,7 @@ Examples:
   recoup trigger payment_failed --decline insufficient_funds --secret-env STRIPE_WEBHOOK_SECRET
   recoup trigger payment_failed --customer cus_42 --invoice in_42 --amount 29000 --currency cop
   recoup trigger payment_succeeded --invoice in_42
+  recoup trigger payment_failed --gateway adyen --secret-env ADYEN_WEBHOOK_SECRET
   recoup trigger payment_failed --gateway http --url http://127.0.0.1:8080/webhooks/backup
   recoup trigger disputed --print                      as a curl command, without sending it
 
@@ -60,7 +62,8 @@ pub(super) struct Args {
     /// Where to send it. [default: http://127.0.0.1:8080/webhooks/{gateway}]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// The webhook secret. [default: from STRIPE_WEBHOOK_SECRET, or HTTP_WEBHOOK_SECRET]
+    /// The webhook secret. [default: from STRIPE_WEBHOOK_SECRET, ADYEN_WEBHOOK_SECRET or
+    /// HTTP_WEBHOOK_SECRET]
     #[arg(long, value_name = "SECRET", conflicts_with = "secret_env")]
     secret: Option<String>,
     /// The environment variable that holds the webhook secret.
@@ -79,9 +82,10 @@ pub(super) struct Args {
 
 fn kind(text: &str) -> Result<Kind, String> {
     match text {
+        "adyen" => Ok(Kind::Adyen),
         "stripe" => Ok(Kind::Stripe),
         "http" => Ok(Kind::Http),
-        _ => Err("the kinds are stripe and http".to_owned()),
+        _ => Err("the kinds are adyen, stripe and http".to_owned()),
     }
 }
 
@@ -116,12 +120,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         at: real_now(),
         shape: Shape::of_version(&args.stripe_version),
     };
-    let sample = sample::sample(&wanted).context("make the event")?;
-    let body = sample.body.to_string();
-    let signed = deliver::headers(args.gateway, &secret, (&sample.id, &body), real_now());
-    let Ok(headers) = signed else {
+    let Some(sample) = sample::sample(&wanted) else {
+        return Ok(wrong(&format!("{} has no event `{}`", args.gateway.as_str(), args.event)));
+    };
+    let signed = sign(args.gateway, &secret, &sample);
+    let Ok((body, headers)) = signed else {
         return Ok(wrong(
-            "the secret of the http gateway is `whsec_` and base64; this one cannot be read",
+            "this secret cannot be read: that of the http gateway is `whsec_` and base64, that of \
+             adyen is hexadecimal",
         ));
     };
     let default = || format!("http://127.0.0.1:8080/webhooks/{}", args.gateway.as_str());
@@ -130,6 +136,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         return print(&sent, args.json);
     }
     tokio::runtime::Runtime::new().context("start the runtime")?.block_on(send(sent, args.json))
+}
+
+type Signed = (String, Vec<(&'static str, String)>);
+
+fn sign(gateway: Kind, secret: &str, sample: &Sample) -> Result<Signed, UnreadableSecret> {
+    let body = deliver::sealed(gateway, secret, &sample.body.to_string())?;
+    let headers = deliver::headers(gateway, secret, (&sample.id, &body), real_now())?;
+    Ok((body, headers))
 }
 
 fn unknown_event(given: &str) -> String {
@@ -159,6 +173,7 @@ fn secret(args: &Args) -> Result<String, String> {
         return Ok(secret.clone());
     }
     let usual = match args.gateway {
+        Kind::Adyen => "ADYEN_WEBHOOK_SECRET",
         Kind::Stripe => "STRIPE_WEBHOOK_SECRET",
         Kind::Http => "HTTP_WEBHOOK_SECRET",
     };

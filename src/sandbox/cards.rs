@@ -1,7 +1,7 @@
 //! Test cards: the well-known numbers and tokens, and what each of them does.
 //!
-//! Why here: developers know Stripe's test cards by heart; both gateways take them, so nothing has
-//! to be learned.
+//! Why here: developers know Stripe's test cards by heart; all gateways take them, so nothing has
+//! to be learned. Adyen's commonest are there too.
 //!
 //! What must stay true: the same number has the same fingerprint within one gateway, and another
 //! one at the other gateway, as it is in life.
@@ -24,7 +24,7 @@ enum Does {
 /// Number, token without its prefix (`pm_card_` or `tok_`), brand, country, funding, what it does.
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static str, Does);
 
-const ROWS: [Row; 36] = [
+const ROWS: [Row; 40] = [
     ("4242424242424242", "visa", "visa", "US", "credit", Does::Approve),
     ("5555555555554444", "mastercard", "mastercard", "US", "credit", Does::Approve),
     ("378282246310005", "amex", "amex", "US", "credit", Does::Approve),
@@ -115,6 +115,11 @@ const ROWS: [Row; 36] = [
     ("4000002500003155", "authenticationRequiredOnSetup", "visa", "US", "credit", Does::Approve),
     ("4000000000000259", "createDispute", "visa", "US", "credit", Does::Dispute),
     ("4000000000000077", "bypassPending", "visa", "US", "credit", Does::Approve),
+    // Adyen's own.
+    ("4111111111111111", "adyen_visa", "visa", "NL", "credit", Does::Approve),
+    ("4166676667666746", "adyen_visa_fr", "visa", "FR", "debit", Does::Approve),
+    ("5555341244441115", "adyen_mc", "mastercard", "NL", "debit", Does::Approve),
+    ("370000000000002", "adyen_amex", "amex", "NL", "credit", Does::Approve),
     // Ours: what Stripe's cards cannot play.
     ("4000000000010001", "do_not_honor", "visa", "US", "credit", Does::Decline("do_not_honor")),
     (

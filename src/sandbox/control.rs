@@ -12,6 +12,9 @@
 //!   invoice.
 //! - `POST /customers/{id}/change-card` `{"card"}`: another card, as on the portal.
 //! - `POST /http/customers`, `/http/cards`, `/http/invoices`: the `http` gateway's own.
+//! - `POST /adyen/cards` `{"customer","card"}`: a stored card of a shopper; `/adyen/payments`
+//!   `{"reference","shopper","amount","currency"}`: the merchant's own billing charges it;
+//!   `/adyen/payments/{reference}/{refund,dispute}`: what happens to a payment.
 //! - `POST /script`: outcomes in order, e.g. `{"target":{"customer":"cus_1"},"steps":[{"result":
 //!   "decline","code":"insufficient_funds"},{"result":"approve","fault":"timeout_after"}]}`. A
 //!   target is a `customer`, a `card`, a `gateway`, or a `call` (text in `POST /v1/…`).
@@ -37,6 +40,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::adyen::{self, NewAdyenPayment};
 use super::deliver::WebhookFaults;
 use super::http::{self, NewHttpCustomer, NewHttpInvoice};
 use super::issuer::{Rule, Step, Target};
@@ -94,6 +98,9 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/http/customers", post(http_customer))
         .route("/http/cards", post(http_card))
         .route("/http/invoices", post(http_invoice))
+        .route("/adyen/cards", post(adyen_card))
+        .route("/adyen/payments", post(adyen_payment))
+        .route("/adyen/payments/{reference}/{action}", post(act_on_adyen))
         .route("/script", post(script))
         .route("/rules", post(rule).delete(clear))
         .route("/webhooks", put(webhooks))
@@ -239,6 +246,31 @@ async fn http_invoice(State(shared): Ready, body: String) -> Answered {
         id
     });
     Ok(Json(json!({ "id": id })))
+}
+
+async fn adyen_card(State(shared): Ready, body: String) -> Answered {
+    let of: CardOf = read(&body)?;
+    let shopper = of.customer.ok_or_else(|| Refused::Body("give `customer`".to_owned()))?;
+    let id = shared.with(|world| adyen::model::make_card(world, &shopper, &of.card));
+    Ok(Json(json!({ "id": id })))
+}
+
+async fn adyen_payment(State(shared): Ready, body: String) -> Answered {
+    let new: NewAdyenPayment = read(&body)?;
+    let psp = shared.with(|world| adyen::payments::bill(world, new));
+    Ok(Json(json!({ "pspReference": psp })))
+}
+
+async fn act_on_adyen(
+    State(shared): Ready,
+    Path((reference, action)): Path<(String, String)>,
+) -> Answered {
+    let done = shared.with(|world| match action.as_str() {
+        "refund" => adyen::modify::refund_of(world, &reference),
+        "dispute" => adyen::modify::dispute(world, &reference),
+        _ => false,
+    });
+    found(done.then(|| json!({ "reference": reference })))
 }
 
 #[derive(Deserialize)]

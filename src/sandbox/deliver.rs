@@ -86,6 +86,13 @@ pub fn headers(
     let (id, body) = event;
     let json = ("content-type", "application/json; charset=utf-8".to_owned());
     Ok(match gateway {
+        // The items of a notification carry their signatures themselves: see `sealed`.
+        Kind::Adyen if body.contains("notificationItems") => vec![json],
+        Kind::Adyen => vec![
+            json,
+            ("hmacsignature", sign::adyen_signature(secret, body.as_bytes())?),
+            ("protocol", "HmacSHA256".to_owned()),
+        ],
         Kind::Stripe => {
             vec![json, ("stripe-signature", sign::stripe_signature(secret, body.as_bytes(), at))]
         }
@@ -96,6 +103,14 @@ pub fn headers(
             ("webhook-signature", sign::standard_signature(secret, id, body.as_bytes(), at)?),
         ],
     })
+}
+
+/// The body as the gateway sends it: Adyen's notifications carry their signatures in it.
+pub fn sealed(gateway: Kind, secret: &str, body: &str) -> Result<String, sign::UnreadableSecret> {
+    match gateway {
+        Kind::Adyen => sign::adyen_notification(secret, body),
+        Kind::Http | Kind::Stripe => Ok(body.to_owned()),
+    }
 }
 
 /// Where events go, what breaks them, and what became of them.
@@ -227,12 +242,13 @@ impl Post {
     async fn attempt(&self, client: &reqwest::Client, event: &Outgoing, attempt: u32) -> bool {
         let Some(url) = lock(&self.urls).get(&event.gateway).cloned() else { return true };
         let secret = self.secrets.webhook(event.gateway);
-        let signed = headers(event.gateway, secret, (&event.id, &event.body), clock::real_now());
+        let Ok(body) = sealed(event.gateway, secret, &event.body) else { return true };
+        let signed = headers(event.gateway, secret, (&event.id, &body), clock::real_now());
         let Ok(headers) = signed else { return true };
         let request = headers
             .into_iter()
             .fold(client.post(url), |request, (name, value)| request.header(name, value));
-        let answer = request.body(event.body.clone()).send().await;
+        let answer = request.body(body).send().await;
         let status = answer.ok().map(|answer| answer.status().as_u16());
         self.note(Delivery {
             gateway: event.gateway,

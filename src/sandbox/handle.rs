@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::adyen::{self, NewAdyenPayment};
 use super::http::{self, NewHttpCustomer, NewHttpInvoice};
 use super::issuer::{Rule, Step, Target};
 use super::stripe::make::{self, NewBill, NewCustomer};
@@ -194,6 +195,17 @@ impl Sandbox {
         })
     }
 
+    /// Adyen: stores a test card for a shopper; nothing is told of it.
+    pub fn create_adyen_card(&self, shopper: &str, card: &str) -> String {
+        self.shared.with(|world| adyen::model::make_card(world, shopper, card))
+    }
+
+    /// Adyen: the merchant's own billing charges the shopper's stored card (none: a declined one),
+    /// which sends an AUTHORISATION. Gives its pspReference.
+    pub fn bill_adyen(&self, new: NewAdyenPayment) -> String {
+        self.shared.with(|world| adyen::payments::bill(world, new))
+    }
+
     /// Queues outcomes: each charge (or call) takes the next one.
     pub fn script(&self, target: Target, steps: impl IntoIterator<Item = Step>) {
         let steps = steps.into_iter().collect();
@@ -210,7 +222,7 @@ impl Sandbox {
         self.shared.with(|world| world.issuer.clear());
     }
 
-    /// Every capture that ever happened, at both gateways, in order.
+    /// Every capture that ever happened, at every gateway, in order.
     pub fn ledger(&self) -> Vec<Capture> {
         self.shared.with(|world| world.ledger.clone())
     }
@@ -221,7 +233,7 @@ impl Sandbox {
         self.shared.with(|world| double_charges(&world.ledger))
     }
 
-    /// Every event that was made, at both gateways, in order.
+    /// Every event that was made, at every gateway, in order.
     pub fn events(&self) -> Vec<EventRecord> {
         self.shared.with(|world| world.events.clone())
     }

@@ -8,8 +8,9 @@
 //! | address | what |
 //! |---|---|
 //! | `/stripe/v1/…`, `/v1/…` | Stripe's API |
+//! | `/adyen/v{NN}/…`, `/adyen/checkout/v{NN}/…`, `/checkout/v{NN}/…` | Adyen's Checkout API |
 //! | `/http/…` | the `http` gateway's protocol |
-//! | `/stripe/pages/…`, `/http/pages/…` | hosted pages |
+//! | `/stripe/pages/…`, `/adyen/pages/…`, `/http/pages/…` | hosted pages |
 //! | `/_sandbox/…` | control |
 //!
 //! What must stay true: the same seed, clock and calls give the same ids, outcomes and bodies; no
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 
+mod adyen;
 mod api;
 mod cards;
 pub mod control;
@@ -50,6 +52,7 @@ pub mod sign;
 mod stripe;
 mod world;
 
+pub use adyen::{MERCHANT_ACCOUNT, NewAdyenPayment};
 pub use deliver::{Delivery, WebhookFaults};
 pub use handle::{InvoiceFacts, Subscribed};
 pub use http::{NewHttpCustomer, NewHttpInvoice};
@@ -72,6 +75,8 @@ const LAST_CALL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    /// Adyen.
+    Adyen,
     /// The `http` gateway.
     Http,
     /// Stripe.
@@ -79,9 +84,13 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them, the best known first.
+    pub const ALL: [Self; 3] = [Self::Stripe, Self::Adyen, Self::Http];
+
     /// The kind as in the merchant file.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Adyen => "adyen",
             Self::Http => "http",
             Self::Stripe => "stripe",
         }
@@ -93,8 +102,8 @@ impl Kind {
 pub struct SandboxOptions {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Where webhooks go: `{gateway}` stands for `stripe` or `http`; an address without a path
-    /// gets `/webhooks/{gateway}`. Absent: nowhere, until [`Sandbox::set_webhook_url`].
+    /// Where webhooks go: `{gateway}` stands for `stripe`, `adyen` or `http`; an address without a
+    /// path gets `/webhooks/{gateway}`. Absent: nowhere, until [`Sandbox::set_webhook_url`].
     pub webhook_url: Option<String>,
     /// Everything that is made up follows from it.
     pub seed: u64,
@@ -102,7 +111,8 @@ pub struct SandboxOptions {
     pub clock: Clock,
     /// The version in which Stripe writes its events, and its answers where a call names none.
     pub stripe_shape: Shape,
-    /// Days between Stripe's own retries; empty: it does not retry by itself.
+    /// Days between the retries of Stripe's own, and of Adyen's Auto Rescue; empty: neither retries
+    /// by itself.
     pub native_retry_days: Vec<i64>,
     /// How many charges of cards without an outcome of their own are approved.
     pub approve_share: f64,
@@ -135,6 +145,10 @@ pub struct Secrets {
     pub stripe_api_key: String,
     /// Stripe's webhook secret.
     pub stripe_webhook_secret: String,
+    /// Adyen's API key.
+    pub adyen_api_key: String,
+    /// Adyen's HMAC key, in hexadecimal.
+    pub adyen_webhook_secret: String,
     /// The `http` gateway's API key.
     pub http_api_key: String,
     /// The `http` gateway's webhook secret.
@@ -156,6 +170,8 @@ impl Secrets {
         Self {
             stripe_api_key: format!("sk_test_sandbox{}", text("stripe", 24)),
             stripe_webhook_secret: format!("whsec_{}", text("stripe webhooks", 32)),
+            adyen_api_key: format!("AQEsandbox{}", text("adyen", 24)),
+            adyen_webhook_secret: text("adyen webhooks", 64).to_ascii_uppercase(),
             http_api_key: format!("key_sandbox{}", text("http", 24)),
             http_webhook_secret: format!("whsec_{encoded}"),
         }
@@ -163,6 +179,7 @@ impl Secrets {
 
     fn webhook(&self, gateway: Kind) -> &str {
         match gateway {
+            Kind::Adyen => &self.adyen_webhook_secret,
             Kind::Http => &self.http_webhook_secret,
             Kind::Stripe => &self.stripe_webhook_secret,
         }
@@ -208,7 +225,7 @@ impl Sandbox {
         let ends = (secrets, options.hold);
         let shared = Arc::new(Shared::new(world, options.clock.clone(), post, ends));
         if let Some(url) = &options.webhook_url {
-            for gateway in [Kind::Stripe, Kind::Http] {
+            for gateway in Kind::ALL {
                 shared.post.set_url(gateway, Some(webhook_url(url, gateway)));
             }
         }

@@ -1,4 +1,4 @@
-//! One event of either gateway, made to order: what `recoup trigger` sends.
+//! One event of any gateway, made to order: what `recoup trigger` sends.
 //!
 //! Why here: the event is made by letting it happen in a world of its own, so it has exactly the
 //! shape that the sandbox's webhooks have.
@@ -10,6 +10,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::adyen::{self, NewAdyenPayment};
 use super::http::{self, NewHttpCustomer, NewHttpInvoice};
 use super::issuer::{Step, Target};
 use super::stripe::make::{self, NewBill, NewCustomer};
@@ -130,7 +131,7 @@ fn related(prefix: &str, invoice: &str) -> String {
     format!("{prefix}_{bare}")
 }
 
-/// Makes the event.
+/// Makes the event; `None`: the gateway has no such event.
 pub fn sample(wanted: &Wanted) -> Option<Sample> {
     let seed = ids::derived(&["trigger", &wanted.at.as_nanosecond().to_string()], 16);
     let options = SandboxOptions {
@@ -144,6 +145,7 @@ pub fn sample(wanted: &Wanted) -> Option<Sample> {
     world.issuer.queue(Target::Customer(wanted.customer.clone()), vec![first_step(wanted)]);
     let kind = match wanted.gateway {
         Kind::Stripe => stripe(&mut world, wanted),
+        Kind::Adyen => adyen(&mut world, wanted)?,
         Kind::Http => http(&mut world, wanted),
     };
     let event = world.events.iter().rev().find(|event| event.kind == kind)?;
@@ -244,6 +246,39 @@ fn begin(world: &mut World, wanted: &Wanted, subscription: &str) {
     }
 }
 
+/// Lets it happen at Adyen, which has neither subscriptions nor invoices; the code of the event
+/// that tells it.
+fn adyen(world: &mut World, wanted: &Wanted) -> Option<&'static str> {
+    match wanted.happening {
+        Happening::SubscriptionCancelled | Happening::Voided => return None,
+        Happening::PaymentMethodUpdated => {
+            let card = super::world::card_of(Kind::Adyen, "5555341244441115");
+            adyen::model::store(world, &wanted.customer, card);
+            return Some("recurring.token.created");
+        }
+        _ => {}
+    }
+    adyen::model::make_card(world, &wanted.customer, "4111111111111111");
+    let new = NewAdyenPayment {
+        reference: wanted.invoice.clone(),
+        shopper: wanted.customer.clone(),
+        amount: wanted.amount.minor,
+        currency: wanted.amount.currency,
+    };
+    adyen::payments::bill(world, new);
+    match wanted.happening {
+        Happening::Disputed => {
+            adyen::modify::dispute(world, &wanted.invoice);
+            Some("CHARGEBACK")
+        }
+        Happening::Refunded => {
+            adyen::modify::refund_of(world, &wanted.invoice);
+            Some("REFUND")
+        }
+        _ => Some("AUTHORISATION"),
+    }
+}
+
 /// Lets it happen at the `http` gateway; the type of the event that tells it.
 fn http(world: &mut World, wanted: &Wanted) -> &'static str {
     let customer = NewHttpCustomer {
@@ -323,6 +358,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn adyen_has_its_own_and_neither_subscriptions_nor_invoices() {
+        for (name, happening) in NAMES {
+            let made = sample(&wanted(Kind::Adyen, happening));
+            let none = matches!(happening, Happening::SubscriptionCancelled | Happening::Voided);
+            assert_eq!(made.is_none(), none, "{name}");
+        }
+        let body = sample(&wanted(Kind::Adyen, Happening::PaymentFailed)).unwrap().body;
+        let item = &body["notificationItems"][0]["NotificationRequestItem"];
+        assert_eq!(
+            (&item["merchantReference"], &item["success"]),
+            (&json!("in_1"), &json!("false"))
+        );
+        assert_eq!(item["reason"], "Not enough balance");
+        assert_eq!(item["additionalData"]["refusalReasonRaw"], "51 : Not enough balance");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The sandbox's HTTP server: both APIs, the hosted pages, and the control endpoints.
+//! The sandbox's HTTP server: the APIs, the hosted pages, and the control endpoints.
 //!
-//! Why here: one address serves everything: `/stripe/v1/…` (also `/v1/…`), `/http/…`, the pages
-//! under them, and `/_sandbox/…`.
+//! Why here: one address serves everything: `/stripe/v1/…` (also `/v1/…`), `/adyen/…`, `/http/…`,
+//! the pages under them, and `/_sandbox/…`.
 //!
 //! What must stay true: GET of a page changes nothing.
 
@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::api::{self, Call, Wire};
 use super::line::Line;
 use super::shared::Shared;
-use super::{control, form, http, page, stripe};
+use super::{adyen, control, form, http, page, stripe};
 
 /// The largest body that a call may have.
 const BODY_LIMIT: usize = 1 << 20;
@@ -32,6 +32,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/{*path}", any(stripe_api))
         .route("/stripe/pages/portal/{secret}", get(portal).post(portal_save))
         .route("/stripe/pages/invoice/{secret}", get(invoice).post(invoice_pay))
+        .route("/adyen/pages/link/{secret}", get(link).post(link_pay))
+        .route("/adyen/{*path}", any(adyen_api))
+        .route("/checkout/{*path}", any(adyen_api))
         .route("/http/pages/card/{secret}", get(card).post(card_save))
         .route("/http/{*path}", any(http_api))
         .nest("/_sandbox", control::router())
@@ -44,6 +47,14 @@ async fn stripe_api(
     request: Request,
 ) -> Response<Body> {
     serve::<stripe::Stripe>(shared, line, ("/stripe", request)).await
+}
+
+async fn adyen_api(
+    State(shared): SharedState,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+) -> Response<Body> {
+    serve::<adyen::Adyen>(shared, line, ("/adyen", request)).await
 }
 
 async fn http_api(
@@ -157,6 +168,19 @@ async fn invoice_pay(
 ) -> Response<Body> {
     let card = chosen(request).await;
     shared.with(|world| stripe::pages::pay_invoice(world, &secret, card.as_deref())).response()
+}
+
+async fn link(State(shared): SharedState, Path(secret): Path<String>) -> Response<Body> {
+    shared.with(|world| adyen::links::show_page(world, &secret)).response()
+}
+
+async fn link_pay(
+    State(shared): SharedState,
+    Path(secret): Path<String>,
+    request: Request,
+) -> Response<Body> {
+    let card = chosen(request).await.unwrap_or_else(|| DEFAULT_CARD.to_owned());
+    shared.with(|world| adyen::links::pay(world, &secret, &card)).response()
 }
 
 async fn card(State(shared): SharedState, Path(secret): Path<String>) -> Response<Body> {

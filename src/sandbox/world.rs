@@ -17,7 +17,7 @@ use super::deliver::Outgoing;
 use super::idempotency::Keys;
 use super::ids::Ids;
 use super::issuer::{Answer, Asked, Issuer, Step};
-use super::{Kind, SandboxOptions, http, stripe};
+use super::{Kind, SandboxOptions, adyen, http, stripe};
 use crate::core::money::Money;
 
 /// One capture: money that was really taken. The list of them is what double charges are seen in.
@@ -29,7 +29,7 @@ pub struct Capture {
     pub invoice: Option<String>,
     /// From which customer.
     pub customer: Option<String>,
-    /// Stripe's PaymentIntent; the `http` gateway's charge.
+    /// Stripe's PaymentIntent; Adyen's pspReference; the `http` gateway's charge.
     pub payment: String,
     /// How much.
     pub amount: Money,
@@ -77,6 +77,7 @@ pub(crate) struct World {
     pub(crate) issuer: Issuer,
     pub(crate) keys: Keys,
     pub(crate) stripe: stripe::Account,
+    pub(crate) adyen: adyen::Account,
     pub(crate) http: http::Account,
     pub(crate) ledger: Vec<Capture>,
     pub(crate) events: Vec<EventRecord>,
@@ -104,6 +105,7 @@ impl World {
             issuer: Issuer::new(options.seed, options.approve_share),
             keys: Keys::default(),
             stripe: stripe::Account::new(options),
+            adyen: adyen::Account::new(&options.native_retry_days),
             http: http::Account::default(),
             ledger: Vec::new(),
             events: Vec::new(),
@@ -117,13 +119,15 @@ impl World {
         while let Some(due) = self.next_due().filter(|due| *due <= now) {
             self.now = self.now.max(due);
             stripe::perform_due(self);
+            adyen::payments::perform_due(self);
             http::perform_due(self);
         }
         self.now = self.now.max(now);
     }
 
     fn next_due(&self) -> Option<Timestamp> {
-        [self.stripe.next_due(), self.http.next_due()].into_iter().flatten().min()
+        let due = [self.stripe.next_due(), self.adyen.next_due(), self.http.next_due()];
+        due.into_iter().flatten().min()
     }
 
     /// Asks the issuer about a charge of `card`.

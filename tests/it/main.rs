@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
+mod adyen_rescue;
 mod adyen_webhooks;
 mod arbitration;
 mod braintree;
@@ -25,6 +26,7 @@ mod plan;
 mod receiver;
 mod reconcile;
 mod sandbox;
+mod sandbox_adyen;
 mod sandbox_command;
 mod sandbox_faults;
 mod sandbox_http;

@@ -6,6 +6,7 @@
 
 use std::process::{Command, Output};
 
+use base64::Engine as _;
 use serde_json::Value;
 
 use crate::receiver::{Receiver, hmac};
@@ -16,6 +17,7 @@ fn recoup(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_recoup"))
         .args(args)
         .env_remove("STRIPE_WEBHOOK_SECRET")
+        .env_remove("ADYEN_WEBHOOK_SECRET")
         .env_remove("HTTP_WEBHOOK_SECRET")
         .env("TRIGGER_SECRET", SECRET)
         .output()
@@ -108,6 +110,28 @@ async fn every_event_can_be_sent_by_both_gateways() {
 }
 
 #[tokio::test]
+async fn adyen_s_notification_carries_its_signature_inside() {
+    let receiver = Receiver::start().await;
+    let key = "00FF";
+    let args = ["payment_failed", "--gateway", "adyen", "--secret", key, "--invoice", "INV-1"];
+    let (code, out, error) = trigger(&receiver, &args).await;
+    assert_eq!(code, 0, "{out}{error}");
+    let item = &receiver.got()[0].json()["notificationItems"][0]["NotificationRequestItem"];
+    let text = |name: &str| item[name].as_str().unwrap().to_owned();
+    let signed = format!(
+        "{}::{}:INV-1:2900:USD:AUTHORISATION:false",
+        text("pspReference"),
+        text("merchantAccountCode")
+    );
+    let expected = hmac(&[0x00, 0xff], &[signed.as_bytes()]);
+    let signature = item["additionalData"]["hmacSignature"].as_str().unwrap();
+    assert_eq!(base64::engine::general_purpose::STANDARD.encode(expected), signature);
+    let args = ["voided", "--gateway", "adyen", "--secret", key];
+    let (code, _, error) = trigger(&receiver, &args).await;
+    assert!(code == 2 && error.contains("has no event `voided`"), "{error}");
+}
+
+#[tokio::test]
 async fn a_refusal_is_exit_code_1_with_what_to_look_at() {
     let receiver = Receiver::start().await;
     receiver.answer([401, 404]);
@@ -135,6 +159,7 @@ fn wrong_use_is_exit_code_2_and_says_what_was_meant() {
         (&["trigger", "voided", "--currency", "zzz"], "ISO 4217"),
         (&["trigger", "voided", "--amount", "0"], "--amount"),
         (&["trigger", "voided", "--gateway", "http", "--secret", "%%%"], "base64"),
+        (&["trigger", "disputed", "--gateway", "adyen", "--secret", "xyz"], "hexadecimal"),
         (&["trigger", "voided", "--secret", "x", "--url", "nonsense"], "no address"),
     ] {
         let output = recoup(args);

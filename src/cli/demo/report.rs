@@ -46,7 +46,7 @@ impl Teller {
         self.say(&format!(
             "recoup {} · demo · nothing leaves this machine\n\
              store     sled, in a temporary folder\n\
-             gateways  sandbox Stripe (billing) and sandbox http (backup), over real HTTP\n\
+             gateways  sandbox Stripe (billing) and sandbox Adyen (backup), over real HTTP\n\
              mail      caught by an SMTP sink, not sent\n\
              service   http://{}   story {seed}; times are the merchant's\n",
             env!("CARGO_PKG_VERSION"),

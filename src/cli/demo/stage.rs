@@ -21,7 +21,8 @@ use crate::config::{Config, Surroundings};
 use crate::core::ids::{CaseId, GatewayId};
 use crate::sandbox::mail::MailSink;
 use crate::sandbox::{
-    Fault, Kind, NewBill, NewCustomer, Rule, Sandbox, SandboxOptions, Step, Target,
+    Fault, Kind, MERCHANT_ACCOUNT, NewBill, NewCustomer, Rule, Sandbox, SandboxOptions, Step,
+    Target,
 };
 use crate::store::Store;
 use crate::worker::Handle;
@@ -92,7 +93,7 @@ impl Stage {
         let until = async move { stopping.cancelled().await };
         let service = tokio::spawn(serve::run_service(service, listener, until));
         sandbox.set_webhook_url(Kind::Stripe, Some(&format!("http://{address}/webhooks/stripe")));
-        sandbox.set_webhook_url(Kind::Http, Some(&format!("http://{address}/webhooks/backup")));
+        sandbox.set_webhook_url(Kind::Adyen, Some(&format!("http://{address}/webhooks/backup")));
         let client = crate::sandbox::deliver::client().context("make a client")?;
         Ok(Self {
             sandbox,
@@ -161,7 +162,7 @@ impl Stage {
         });
         self.put(&format!("customers/{}", actor.customer), &contact).await?;
         if has_second_gateway(actor.person.plot) {
-            let token = self.sandbox.create_http_card(Some(&actor.customer), &card);
+            let token = self.sandbox.create_adyen_card(&actor.customer, &card);
             let methods = json!([{ "gateway": "backup", "token": token, "consent": true }]);
             let path = format!("customers/{}/payment-methods", actor.customer);
             self.put(&path, &methods).await?;
@@ -218,13 +219,13 @@ impl Stage {
         }
     }
 
-    /// The second gateway is down from day 8 to day 9.
+    /// The second gateway is down for ten hours of day 11.
     pub(super) fn schedule_outage(&self, start: Timestamp) {
-        let day = |day: i64| Some(start + SignedDuration::from_hours(24 * day));
+        let hour = |hour: i64| Some(start + SignedDuration::from_hours(hour));
         self.sandbox.schedule(Rule {
-            target: Target::Gateway(Kind::Http),
-            from: day(11),
-            until: day(13),
+            target: Target::Gateway(Kind::Adyen),
+            from: hour(11 * 24),
+            until: hour(11 * 24 + 10),
             step: Step::approve().with_fault(Fault::DroppedBefore),
         });
     }
@@ -297,10 +298,11 @@ webhook_secrets = ["{stripe_secret}"]
 
 [[gateways]]
 id = "backup"
-kind = "http"
-api_base = "{http}"
-api_key = "{http_key}"
-webhook_secrets = ["{http_secret}"]
+kind = "adyen"
+api_base = "{adyen}"
+api_key = "{adyen_key}"
+webhook_secrets = ["{adyen_secret}"]
+merchant_account = "{MERCHANT_ACCOUNT}"
 
 [email]
 smtp_url = "{smtp}"
@@ -309,9 +311,9 @@ from = "Café Nube <pay@cafenube.example>"
         stripe = sandbox.api_base(Kind::Stripe),
         stripe_key = secrets.stripe_api_key,
         stripe_secret = secrets.stripe_webhook_secret,
-        http = sandbox.api_base(Kind::Http),
-        http_key = secrets.http_api_key,
-        http_secret = secrets.http_webhook_secret,
+        adyen = sandbox.api_base(Kind::Adyen),
+        adyen_key = secrets.adyen_api_key,
+        adyen_secret = secrets.adyen_webhook_secret,
         smtp = mail.url(),
     )
 }
