@@ -378,8 +378,12 @@ fn bodies_that_are_none_of_adyens_are_malformed() {
     assert_eq!(event_of(&long).invoice.unwrap().len(), 1024 * 1024);
 }
 
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn no_bytes_and_no_signature_panic(
