@@ -16,7 +16,7 @@ use crate::core::effect::{
     AttemptRef, ChargeOutcome, CheckOrder, CheckPurpose, CheckReport, InvoiceStatus, InvoiceView,
     LookUpAnswer, Order,
 };
-use crate::core::event::NativeRetry;
+use crate::core::event::{Event, NativeRetry};
 use crate::core::ledger::EntryKind;
 use crate::core::routing::Choice;
 
@@ -61,6 +61,37 @@ impl Stepper<'_> {
             Some(index) => self.look_up_again(index, "the gateway has no look-up"),
             None => {}
         }
+    }
+
+    /// A failure of an attempt of ours. The look-up is asked, since an event may be stale; where
+    /// there is none, the event that names the attempt by its key is the answer: sent again, the
+    /// key would only repeat what was said before it was decided.
+    pub(super) fn on_our_failure(&mut self, event: &Event) {
+        let key = event.idempotency_key.as_deref();
+        let named = self.case.attempts.iter().position(|a| {
+            key == Some(a.charge.idempotency_key.as_str()) && a.outcome == AttemptOutcome::Unknown
+        });
+        let told = named.zip(event.decline.clone()).filter(|(index, _)| {
+            let gateway = self.policy.gateway(&self.case.attempts[*index].charge.gateway);
+            gateway.is_some_and(|g| g.capabilities.resend_tells)
+        });
+        match told {
+            Some((index, decline)) if !self.waits_for(Pending::Charge) => {
+                let method = event.payment_method.clone().unwrap_or_default();
+                let payment = event.payment.clone();
+                self.settle(index, &ChargeOutcome::Declined { payment, decline, method });
+            }
+            _ => self.look_up_now(event),
+        }
+    }
+
+    /// How long after a send whose outcome nobody knows it is asked for. Where a re-send is the
+    /// look-up there are few of them, and they are spread over the day in which the key is known.
+    pub(super) fn wait_for_news(&self, index: usize) -> SignedDuration {
+        let attempt = &self.case.attempts[index];
+        let gateway = self.policy.gateway(&attempt.charge.gateway);
+        let by_sending = gateway.is_some_and(|g| g.capabilities.resend_tells);
+        wait(&LOOK_UP_WAITS_S, if by_sending { attempt.sends } else { 1 })
     }
 
     /// Whether the same key and bytes, sent again, are answered with what became of the first send;

@@ -3,9 +3,9 @@
 //! Why here: events come twice, late, and in any order. Each handler is monotone: it takes the case
 //! forward or leaves it.
 //!
-//! What must stay true: an event never settles an attempt of ours as failed, it brings the look-up
-//! forward; several events of one failure are one failure; a failure never reopens a paid invoice;
-//! an amount or currency that the invoice does not have charges nobody.
+//! What must stay true: an event never settles an attempt of ours as failed where it can be looked
+//! up, it brings the look-up forward; several events of one failure are one failure; a failure never
+//! reopens a paid invoice; an amount or currency that the invoice does not have charges nobody.
 
 use super::attempts::describe;
 use super::ending::CANCELLED;
@@ -54,7 +54,7 @@ impl Stepper<'_> {
             return self.note(EntryKind::Event, text);
         }
         if self.is_about_our_attempt(event) {
-            return self.look_up_now(event);
+            return self.on_our_failure(event);
         }
         if let Some(owed) = event.amount
             && !self.take_over_amount(owed)
@@ -332,7 +332,7 @@ impl Stepper<'_> {
     }
 
     /// Something is known to have happened to an attempt of ours: look it up now, not later.
-    fn look_up_now(&mut self, event: &Event) {
+    pub(super) fn look_up_now(&mut self, event: &Event) {
         if self.case.open_attempt().is_none() || self.waits_for(Pending::Charge) {
             return;
         }

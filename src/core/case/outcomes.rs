@@ -22,9 +22,6 @@ use crate::core::schedule;
 /// How long an attempt waits when its gateway is too busy and does not say how long.
 const BUSY_MIN_S: u64 = 30;
 
-/// Seconds after which an unknown outcome is first looked up.
-const FIRST_LOOK_UP: SignedDuration = SignedDuration::from_secs(60);
-
 impl Stepper<'_> {
     /// What came of the charge that is in flight.
     pub(super) fn on_charge_outcome(&mut self, outcome: &ChargeOutcome) {
@@ -233,7 +230,7 @@ impl Stepper<'_> {
             // It may have left at any moment up to now: "not found" counts from here.
             *last = self.now;
         }
-        let at = self.now + FIRST_LOOK_UP;
+        let at = self.now + self.wait_for_news(index);
         self.set_timer(Timer::LookUp, at);
         self.note(
             EntryKind::AttemptOutcome,

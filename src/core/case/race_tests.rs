@@ -207,3 +207,82 @@ fn what_is_known_of_a_token_stays_when_its_card_becomes_known() {
     let new = story.around.customer.method(&gateway, "pm_2").unwrap().card.clone();
     assert_eq!(story.around.card(&new).never, None);
 }
+
+/// The second gateway has no look-up: the same key, sent again, tells.
+fn resending() -> Story {
+    let mut policy = policy();
+    let backup = &mut policy.gateways[1].capabilities;
+    (backup.look_up, backup.resend_tells) = (false, true);
+    let mut story = Story::with(failed(Category::GenericDecline, Advice::None), policy);
+    story.clear().charged(unknown());
+    assert_eq!(story.case.attempts[0].charge.gateway.as_str(), "backup");
+    story
+}
+
+#[test]
+fn sends_that_stand_for_look_ups_are_few_and_spread_over_a_day() {
+    let mut story = resending();
+    let first = story.case.attempts[0].charge.clone();
+    for gap_s in [60, 300, 1_800, 7_200, 43_200] {
+        let before = story.now;
+        assert_eq!(story.charge(), first, "the same key and bytes");
+        assert_eq!(story.now.duration_since(before).as_secs(), gap_s);
+        story.answer(Outcome::Charge(unknown()));
+    }
+    for _ in 0..10 {
+        story.due();
+        assert!(story.effects.is_empty(), "{:?}", story.effects);
+    }
+    assert_eq!(story.case.state, State::AwaitingOutcome);
+    assert!(!story.case.flags.is_empty(), "a person is told");
+}
+
+#[test]
+fn where_there_is_no_look_up_the_event_that_names_the_attempt_settles_it() {
+    let mut story = resending();
+    let of_ours = Event {
+        idempotency_key: Some(story.case.attempts[0].charge.idempotency_key.clone()),
+        payment: Some("psp_1".into()),
+        ..failed(Category::InsufficientFunds, Advice::None)
+    };
+    story.event(Event { idempotency_key: Some("another".into()), ..of_ours.clone() });
+    assert_eq!(story.case.attempts[0].outcome, AttemptOutcome::Unknown);
+    story.event(of_ours);
+    assert_eq!(story.case.attempts[0].outcome, AttemptOutcome::Declined);
+    assert_eq!(story.case.state, State::Scheduled);
+}
+
+#[test]
+fn silence_is_no_plan_where_native_retries_are_off() {
+    for (told, state) in
+        [(NativeRetries::Observe, State::Monitoring), (NativeRetries::Off, State::Scheduled)]
+    {
+        let mut policy = policy();
+        policy.gateways[0].native_retries = told;
+        policy.gateways[0].capabilities.native_retry_window_s = 86_400;
+        let silent =
+            Event { native_retry: None, ..failed(Category::InsufficientFunds, Advice::None) };
+        assert_eq!(Story::with(silent, policy).case.state, state);
+    }
+}
+
+#[test]
+fn a_plan_that_is_told_without_an_attempt_is_heard() {
+    let mut policy = policy();
+    policy.gateways[0].capabilities.native_retry_window_s = 86_400 * 31;
+    let planned = Event {
+        native_retry: Some(NativeRetry::Planned),
+        ..failed(Category::InsufficientFunds, Advice::None)
+    };
+    let mut story = Story::with(planned, policy);
+    assert_eq!(story.case.state, State::Monitoring);
+    let over = Event {
+        invoice: Some("in_1".into()),
+        native_retry: Some(NativeRetry::None),
+        ..Event::new("evt_2", EventKind::Other)
+    };
+    story.event(Event { invoice: Some("in_2".into()), ..over.clone() });
+    assert_eq!(story.case.state, State::Monitoring, "another invoice's");
+    story.event(over);
+    assert_eq!(story.case.state, State::Scheduled);
+}
