@@ -27,7 +27,7 @@ fn refused(code: &str, inner: &str) -> Reply {
         422,
         format!(
             "<api-error-response><errors><errors type=\"array\"/><transaction>\
-             <errors type=\"array\"><error><code>{code}</code><message>no</message></error></errors>\
+             <errors type=\"array\"><error><code>{code}</code></error></errors>\
              </transaction></errors><message>Cannot be done.</message>{inner}</api-error-response>"
         ),
     )

@@ -164,7 +164,7 @@ fn bodies_that_are_no_notifications_are_malformed() {
         "<other/>",
         "<notification/>",
         "<notification><kind>check</kind></notification>",
-        "<notification><kind>check</kind><timestamp>2026-11-20T16:00:00Z</timestamp></notification>",
+        "<notification><kind>check</kind><timestamp>2026</timestamp></notification>",
         "<!DOCTYPE a [<!ENTITY x \"y\">]><notification><kind>&x;</kind></notification>",
         &deep,
     ] {
