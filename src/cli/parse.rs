@@ -27,7 +27,7 @@ No signature is checked: that is `recoup verify`.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The kind of gateway: stripe, http.
+    /// The kind: stripe, adyen, braintree, mercadopago, wompi, checkout, http.
     #[arg(long, value_name = "KIND")]
     gateway: String,
     #[command(flatten)]

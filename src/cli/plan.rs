@@ -242,7 +242,7 @@ fn in_words(plan: &Plan, zone: &Zone) -> String {
     let state = words(state.as_str().unwrap_or_default());
     let ends = format!("{state}: {}.", zone.localize(&plan.ends.reason));
     lines.push(wrap(&format!("{end:<TIME_WIDTH$}  ■ "), None, &ends));
-    lines.push(wrap("\n", None, &fees_in_words(&plan.network_fees)));
+    lines.extend([String::new(), wrap("", None, &fees_in_words(&plan.network_fees))]);
     lines.push(format!("\nTimes are {}.", zone.name()));
     lines.join("\n")
 }

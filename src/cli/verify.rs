@@ -32,7 +32,7 @@ Give several secrets while one is rotated: any of them may have signed.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// The kind of gateway: stripe, http.
+    /// The kind: stripe, adyen, braintree, mercadopago, wompi, checkout, http.
     #[arg(long, value_name = "KIND")]
     gateway: String,
     /// A webhook secret; repeat for more. Others on this machine can see it: prefer --secret-env.

@@ -103,7 +103,7 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|entry| entry.kind == name)
 }
 
-/// The names of all kinds, for a person: `stripe, http`.
+/// The names of all kinds, for a person: `stripe, adyen, …`.
 pub fn names() -> String {
     KINDS.iter().map(|entry| entry.kind).collect::<Vec<_>>().join(", ")
 }

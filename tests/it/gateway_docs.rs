@@ -117,7 +117,7 @@ fn each_gateway_has_a_page_that_names_what_the_program_names() {
         let title = page.lines().next().unwrap_or_default();
         assert!(title.starts_with("# "), "{}", path.display());
         assert!(page.contains("What it cannot do"), "{}", path.display());
-        let unproven = profile.unproven.is_empty() || page.contains("Unproven");
+        let unproven = profile.unproven.is_empty() || page.contains("## Unproven");
         assert!(unproven, "{}: what is unproven is told", path.display());
         assert!(page.contains(&format!("kind = \"{}\"", profile.kind)), "{}", path.display());
     }

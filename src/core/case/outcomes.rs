@@ -68,9 +68,7 @@ impl Stepper<'_> {
                 self.close_attempt(index, AttemptOutcome::Error);
                 self.note(EntryKind::AttemptOutcome, format!("Not charged at {gateway}: {why}."));
                 self.case.card_updated = false;
-                if self.goes_on() {
-                    self.schedule_at(self.now, why);
-                }
+                self.on_invoice_closed(why);
             }
             ChargeOutcome::Busy { retry_after_s } => self.resend_later(index, *retry_after_s),
             ChargeOutcome::Pending { payment } => {
@@ -79,6 +77,24 @@ impl Stepper<'_> {
             }
             ChargeOutcome::Unknown { why } => self.await_outcome(index, why),
         }
+    }
+
+    /// Where the invoice can be read, the next look tells how it ended. Where it cannot, trying again
+    /// would only be told the same: a person has to look.
+    fn on_invoice_closed(&mut self, why: &str) {
+        if !self.goes_on() {
+            return;
+        }
+        if self.policy.billing().is_some_and(|g| g.capabilities.read_invoice) {
+            return self.schedule_at(self.now, why);
+        }
+        let gateway = self.case.gateway.clone();
+        self.flag(format!(
+            "{gateway} says that {why}: see how it ended there, then stop or resume"
+        ));
+        self.case.timers.clear();
+        let next = Next { at: None, what: "wait".into(), why: why.into() };
+        self.enter(State::Paused, why, next);
     }
 
     /// What was not taken of a re-send says nothing of the first send, whose outcome is unknown.

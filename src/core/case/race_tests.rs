@@ -286,3 +286,35 @@ fn a_plan_that_is_told_without_an_attempt_is_heard() {
     story.event(over);
     assert_eq!(story.case.state, State::Scheduled);
 }
+
+#[test]
+fn a_closed_invoice_that_cannot_be_read_is_told_to_a_person_and_not_tried_again() {
+    let mut policy = policy();
+    policy.gateways.iter_mut().for_each(|g| g.capabilities.read_invoice = false);
+    let mut story = Story::with(failed(Category::InsufficientFunds, Advice::None), policy);
+    story.charged(ChargeOutcome::InvoiceClosed);
+    assert_eq!(story.case.state, State::Paused);
+    assert!(story.case.flags[0].contains("not open any more"), "{:?}", story.case.flags);
+    assert!(story.effects.is_empty() && story.case.timers.is_empty(), "nothing is tried again");
+}
+
+#[test]
+fn where_the_same_key_tells_an_unknown_outcome_is_asked_by_a_re_send_while_the_invoice_is_owed() {
+    let mut policy = policy();
+    for gateway in &mut policy.gateways {
+        gateway.capabilities.look_up = false;
+        gateway.capabilities.resend_tells = true;
+    }
+    let mut story = Story::with(failed(Category::InsufficientFunds, Advice::None), policy);
+    let first = story.clear().charge();
+    story.answer(Outcome::Charge(unknown()));
+    assert_eq!(story.charge(), first, "the same key and bytes");
+    assert_eq!(story.case.attempts.len(), 1, "it is the same attempt");
+    story.answer(Outcome::Charge(unknown()));
+    // Paid by other means: from now on nothing is sent, whatever became of the first.
+    story.input(Input::Event(Box::new(Event::new("e", EventKind::PaymentSucceeded))));
+    story.effects.clear();
+    story.due();
+    let sends = story.effects.iter().filter(|e| matches!(e.order, Order::Charge(_))).count();
+    assert_eq!(sends, 0, "{:?}", story.effects);
+}
