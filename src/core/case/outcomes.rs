@@ -7,7 +7,7 @@
 //! of a re-send says nothing of the first send; an order never to charge a card is kept for every
 //! invoice and gateway.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::attempts::describe;
 use super::step::Stepper;
