@@ -116,6 +116,20 @@ pub(super) fn have_webhooks(config: &Config, tree: &Node, report: &mut Report<'_
     }
 }
 
+/// Where a billing gateway says nothing of retries of its own unless it was given them, the
+/// merchant says which it is: silence would be waited out.
+pub(super) fn silence_is_understood(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    let path = "gateways.0.native_retries";
+    let adyen = config.gateways.first().is_some_and(|g| g.kind == GatewayKind::Adyen);
+    if !adyen || tree.find(path).is_some() {
+        return;
+    }
+    let message = "without a word of Auto Rescue recoup waits for it, up to a month";
+    let cure = "add `native_retries = \"off\"`; or \"observe\", where Adyen has switched Auto \
+                Rescue on for you";
+    report.add(warning(tree, path, message).cure(cure));
+}
+
 /// No key stands where another belongs.
 pub(super) fn keys_are_of_the_right_kind(config: &Config, tree: &Node, report: &mut Report<'_>) {
     for (index, gateway) in config.gateways.iter().enumerate() {

@@ -176,6 +176,21 @@ fn secrets_come_from_the_environment_or_a_file_and_are_never_shown() {
 }
 
 #[test]
+fn adyen_as_the_billing_gateway_is_asked_whether_it_retries_by_itself() {
+    let warned = |more: &str| {
+        let kind = format!(
+            "kind = \"adyen\"\nmerchant_account = \"CafeNubeECOM\"\n\
+             api_base = \"https://pay.example\"{more}"
+        );
+        let config = load(&SMALL.replace("kind = \"stripe\"", &kind)).unwrap();
+        config.warnings.iter().map(|p| p.key.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(warned(""), ["gateways.0.native_retries"]);
+    assert!(warned("\nnative_retries = \"off\"").is_empty());
+    assert!(warned("\nnative_retries = \"observe\"").is_empty());
+}
+
+#[test]
 fn contact_hours_of_ones_own_are_used() {
     let text =
         EXAMPLE.replace("contact_policy = \"default\"", "contact_policy = \"business-hours\"");

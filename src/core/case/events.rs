@@ -4,8 +4,9 @@
 //! forward or leaves it.
 //!
 //! What must stay true: an event never settles an attempt of ours as failed where it can be looked
-//! up, it brings the look-up forward; several events of one failure are one failure; a failure never
-//! reopens a paid invoice; an amount or currency that the invoice does not have charges nobody.
+//! up, it brings the look-up forward; several events of one failure are one failure; a failure
+//! never reopens a paid invoice; an amount or currency that the invoice does not have charges
+//! nobody.
 
 use super::attempts::describe;
 use super::ending::CANCELLED;
