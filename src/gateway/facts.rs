@@ -10,7 +10,19 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::amount::MAX_EXACT;
+use super::{MalformedBody, WebhookRequest};
 use crate::core::money::Currency;
+
+/// A webhook's body as JSON.
+pub(crate) fn json(request: &WebhookRequest<'_>) -> Result<Value, MalformedBody> {
+    serde_json::from_slice(request.body)
+        .map_err(|error| MalformedBody(format!("not JSON: {error}")))
+}
+
+/// A body that is no event, and why.
+pub(crate) fn malformed(what: &str) -> MalformedBody {
+    MalformedBody(what.to_owned())
+}
 
 /// The text at a JSON pointer; empty text is nothing.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {

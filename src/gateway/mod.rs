@@ -33,6 +33,7 @@ pub mod kinds;
 pub mod mercadopago;
 pub mod profile;
 pub mod reference;
+mod shared;
 mod signature;
 pub mod stripe;
 pub mod wire;

@@ -330,7 +330,7 @@ fn the_bank_s_number_says_more_than_refused() {
 fn every_number_and_its_text_mean_the_same() {
     let told = |code: &str| {
         let raw = RawDecline { code: Some(code.to_owned()), ..RawDecline::default() };
-        let decline = webhook::classify(&raw);
+        let decline = webhook::classified(&raw).decline;
         (decline.category, decline.advice)
     };
     for (number, text) in [

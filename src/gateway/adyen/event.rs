@@ -8,18 +8,18 @@
 
 use serde_json::Value;
 
+use super::money;
 use super::refusal::{self, Words, extra};
-use super::{money, webhook};
 use crate::core::event::{Contact, Event, EventKind, NativeRetry, PaymentMethodFacts};
-use crate::gateway::facts::{self, id, owned, text, time};
+use crate::gateway::facts::{self, id, malformed, owned, text, time};
 use crate::gateway::{MalformedBody, reference};
 
 /// The event that an item tells of.
 pub(super) fn of_item(item: &Value) -> Result<Event, MalformedBody> {
     let code = text(item, "/eventCode");
-    let code = code.ok_or_else(|| webhook::malformed("an item has an `eventCode`"))?;
+    let code = code.ok_or_else(|| malformed("an item has an `eventCode`"))?;
     let psp = id(item, "/pspReference");
-    let psp = psp.ok_or_else(|| webhook::malformed("an item has a `pspReference`"))?;
+    let psp = psp.ok_or_else(|| malformed("an item has a `pspReference`"))?;
     let success = success(item);
     let told = success.map(|yes| yes.to_string()).unwrap_or_default();
     let mut event = Event::new(format!("{psp}:{code}:{told}"), kind(code, success, item));
@@ -57,8 +57,7 @@ pub(super) fn of_item(item: &Value) -> Result<Event, MalformedBody> {
 /// `Other`.
 pub(super) fn of_token_webhook(body: &Value) -> Result<Event, MalformedBody> {
     let name = text(body, "/type");
-    let name =
-        name.ok_or_else(|| webhook::malformed("neither `notificationItems` nor a `type`"))?;
+    let name = name.ok_or_else(|| malformed("neither `notificationItems` nor a `type`"))?;
     let kind = match name {
         "recurring.token.created"
         | "recurring.token.updated"

@@ -5,14 +5,14 @@
 //! What must stay true: a call that is repeated with its key changes nothing twice; a link is for
 //! the amount that is owed, and names the invoice.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client::{Client, WORDS};
 use super::money;
 use crate::core::effect::{CloseOrder, RefundOrder};
 use crate::core::policy::{InvoiceAction, SubscriptionAction};
 use crate::gateway::facts::text;
-use crate::gateway::{CallError, HostedRequest, HostedSession, cannot, reference, wire};
+use crate::gateway::{CallError, HostedRequest, HostedSession, cannot, reference, shared};
 
 /// The longest description that Adyen takes.
 const DESCRIPTION_MAX: usize = 280;
@@ -54,15 +54,7 @@ pub(super) async fn hosted_session(
     }
     let sent = client.post(&["paymentLinks"], body, &request.idempotency_key).await;
     let link = WORDS.object(WHAT, sent)?;
-    session_at(WHAT, &link)
-}
-
-/// The customer's browser is sent there, so it must be an address of the web.
-fn session_at(what: &'static str, link: &Value) -> Result<HostedSession, CallError> {
-    match text(link, "/url").filter(|url| wire::is_web_address(url)) {
-        Some(url) => Ok(HostedSession { url: url.to_owned() }),
-        None => cannot(what, "the answer has no address to send the customer to"),
-    }
+    shared::session(WHAT, text(&link, "/url"))
 }
 
 /// Adyen has neither subscriptions nor invoices: they are the merchant's own.

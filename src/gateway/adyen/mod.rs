@@ -17,7 +17,7 @@ use super::profile::{Acknowledgement, Hosted, Idempotency, NativeRetryFacts, Pro
 use super::wire::{BuildError, Timeouts};
 use super::{
     CallError, Gateway, GatewaySettings, HostedRequest, HostedSession, MalformedBody, Rejection,
-    WebhookRequest, cannot,
+    WebhookRequest, cannot, shared,
 };
 use crate::core::decline::{Decline, RawDecline};
 use crate::core::effect::{
@@ -142,17 +142,7 @@ impl Adyen {
 
 #[async_trait]
 impl Gateway for Adyen {
-    fn id(&self) -> &GatewayId {
-        &self.id
-    }
-
-    fn profile(&self) -> &Profile {
-        &self.profile
-    }
-
-    fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection> {
-        webhook::verify(request, &self.webhook_secrets)
-    }
+    shared::pure_half!();
 
     fn items(&self, request: &WebhookRequest<'_>) -> Result<Vec<Vec<u8>>, MalformedBody> {
         webhook::items(request)
@@ -160,10 +150,6 @@ impl Gateway for Adyen {
 
     fn parse(&self, request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
         webhook::parse(request)
-    }
-
-    fn classify(&self, raw: &RawDecline) -> Decline {
-        webhook::classify(raw)
     }
 
     /// What decides is signed, and there is no read of a payment: nothing is fetched.

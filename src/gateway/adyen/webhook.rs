@@ -12,12 +12,13 @@
 //! this panic; what was paid is read from signed fields alone.
 
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::signature::{inner, items_of};
 use super::{event, refusal};
-use crate::core::decline::{Classified, Decline, RawDecline};
+use crate::core::decline::{Classified, RawDecline};
 use crate::core::event::Event;
+use crate::gateway::facts::{json, malformed};
 use crate::gateway::{MalformedBody, Rejection, WebhookRequest};
 
 /// Whether the webhook is authentic, by any of the keys.
@@ -27,7 +28,7 @@ pub fn verify(request: &WebhookRequest<'_>, secrets: &[SecretString]) -> Result<
 
 /// The items of a notification, each a notification of its own; any other webhook as it is.
 pub fn items(request: &WebhookRequest<'_>) -> Result<Vec<Vec<u8>>, MalformedBody> {
-    let body = read(request)?;
+    let body = json(request)?;
     if body.get("notificationItems").is_none() {
         return Ok(vec![request.body.to_vec()]);
     }
@@ -41,7 +42,7 @@ pub fn items(request: &WebhookRequest<'_>) -> Result<Vec<Vec<u8>>, MalformedBody
 
 /// The events of an authentic body: one for each item.
 pub fn parse(request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
-    let body = read(request)?;
+    let body = json(request)?;
     if body.get("notificationItems").is_none() {
         return Ok(vec![event::of_token_webhook(&body)?]);
     }
@@ -57,19 +58,6 @@ pub fn parse(request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> 
 /// Category and advice of a refusal, and what they are based on.
 pub fn classified(raw: &RawDecline) -> Classified {
     refusal::classified(raw)
-}
-
-/// Category and advice of a refusal.
-pub fn classify(raw: &RawDecline) -> Decline {
-    classified(raw).decline
-}
-
-fn read(request: &WebhookRequest<'_>) -> Result<Value, MalformedBody> {
-    serde_json::from_slice(request.body).map_err(|error| malformed(&format!("not JSON: {error}")))
-}
-
-pub(super) fn malformed(what: &str) -> MalformedBody {
-    MalformedBody(what.to_owned())
 }
 
 fn no_items() -> MalformedBody {

@@ -18,7 +18,7 @@ use super::objects::{self, Status, status};
 use super::{charge, outcome, xml};
 use crate::core::effect::{AttemptRef, ChargeOrder, ChargeOutcome, LookUpAnswer};
 use crate::gateway::facts::{id, text, time};
-use crate::gateway::{CallError, reference};
+use crate::gateway::{CallError, reference, shared};
 
 const WHAT: &str = "look up the charge";
 /// How far Braintree's clock may be from ours.
@@ -28,11 +28,7 @@ const MOST: usize = 50;
 
 /// What became of an attempt.
 pub(super) async fn look_up(client: &Client, attempt: &AttemptRef) -> LookUpAnswer {
-    match find(client, attempt).await {
-        Ok(Some(outcome)) => LookUpAnswer::Found(outcome),
-        Ok(None) => LookUpAnswer::NotFound,
-        Err(error) => LookUpAnswer::Unavailable { why: error.to_string() },
-    }
+    shared::answer(find(client, attempt).await)
 }
 
 async fn find(client: &Client, attempt: &AttemptRef) -> Result<Option<ChargeOutcome>, CallError> {

@@ -15,7 +15,7 @@ use super::profile::{Acknowledgement, Hosted, Idempotency, NativeRetryFacts, Pro
 use super::wire::{BuildError, Timeouts};
 use super::{
     CallError, Gateway, GatewaySettings, HostedRequest, HostedSession, MalformedBody, Rejection,
-    WebhookRequest, cannot,
+    WebhookRequest, cannot, shared,
 };
 use crate::core::decline::{Decline, RawDecline};
 use crate::core::effect::{
@@ -142,17 +142,7 @@ impl Braintree {
 
 #[async_trait]
 impl Gateway for Braintree {
-    fn id(&self) -> &GatewayId {
-        &self.id
-    }
-
-    fn profile(&self) -> &Profile {
-        &self.profile
-    }
-
-    fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection> {
-        webhook::verify(request, &self.webhook_secrets)
-    }
+    shared::pure_half!();
 
     fn answer_challenge(&self, query: &str) -> Option<Result<String, Rejection>> {
         Some(signature::answer_challenge(query, &self.webhook_secrets))
@@ -160,10 +150,6 @@ impl Gateway for Braintree {
 
     fn parse(&self, request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
         webhook::parse(request)
-    }
-
-    fn classify(&self, raw: &RawDecline) -> Decline {
-        webhook::classify(raw)
     }
 
     /// The whole body is signed, and nothing more is read before it is applied.

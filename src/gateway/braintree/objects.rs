@@ -250,10 +250,7 @@ pub(super) fn fill_from_subscription(event: &mut Event, subscription: &Value) {
 }
 
 /// The newest of a subscription's transactions; Braintree lists the newest first.
-pub(super) fn newest<'a>(
-    subscription: &'a Value,
-    wanted: impl Fn(&Value) -> bool,
-) -> Option<&'a Value> {
+pub(super) fn newest(subscription: &Value, wanted: impl Fn(&Value) -> bool) -> Option<&Value> {
     let all = several(subscription.get("transactions")).into_iter().filter(|t| wanted(t));
     all.reduce(|first, next| {
         let later = time(next, "/created_at") > time(first, "/created_at");

@@ -14,9 +14,9 @@ use serde_json::Value;
 
 use super::kind::{is_credit, kind};
 use super::{objects, signature, xml};
-use crate::core::decline::{Classified, Decline, RawDecline};
+use crate::core::decline::{Classified, RawDecline};
 use crate::core::event::Event;
-use crate::gateway::facts::{id, text, time};
+use crate::gateway::facts::{id, malformed, text, time};
 use crate::gateway::{MalformedBody, Rejection, WebhookRequest};
 
 /// Whether the webhook is authentic, by any of the pairs of keys (`PUBLIC:PRIVATE`).
@@ -29,14 +29,8 @@ pub fn classified(raw: &RawDecline) -> Classified {
     objects::classified(raw)
 }
 
-/// Category and advice of a refusal.
-pub fn classify(raw: &RawDecline) -> Decline {
-    classified(raw).decline
-}
-
 /// The events of an authentic body: always one.
 pub fn parse(request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
-    let malformed = |what: &str| MalformedBody(what.to_owned());
     let payload = signature::field(request.body, "bt_payload")
         .ok_or_else(|| malformed("a notification is a form with `bt_payload`"))?;
     let payload: String = payload.split_ascii_whitespace().collect();

@@ -15,7 +15,9 @@ use super::{money, naming};
 use crate::core::effect::{ChargeOrder, ChargeOutcome, RefundOrder};
 use crate::gateway::facts::text;
 use crate::gateway::wire::{self, Answer, Api, BuildError, Timeouts, Trouble};
-use crate::gateway::{CallError, GatewaySettings, HostedRequest, HostedSession, cannot, facts};
+use crate::gateway::{
+    CallError, GatewaySettings, HostedRequest, HostedSession, cannot, facts, shared,
+};
 
 /// The address that is the same for all accounts. Some live accounts have one of their own, with a
 /// prefix: then it is the merchant file's `api_base`.
@@ -120,16 +122,8 @@ impl Client {
             body["amount"] = json!(amount);
         }
         let sent = self.post(&["payments", &order.charge, "refunds"], &body, key).await;
-        let refused = match WORDS.success(WHAT, sent) {
-            Ok(_) => return Ok(()),
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => error,
-        };
-        match self.payment(WHAT, &order.charge).await {
-            Ok(payment) if payment["status"] == "Refunded" => Ok(()),
-            Err(error) if error.is_transient() => Err(error),
-            _ => Err(refused),
-        }
+        let is_so = async { Ok(self.payment(WHAT, &order.charge).await?["status"] == "Refunded") };
+        shared::made(WORDS.success(WHAT, sent), is_so).await
     }
 
     /// A page where the amount is paid with any card. It asks for the country of the customer,
@@ -163,11 +157,7 @@ impl Client {
         }
         let sent = self.post(&["payment-links"], &body, &request.idempotency_key).await;
         let link = WORDS.object(WHAT, sent)?;
-        let url = text(&link, "/_links/redirect/href").filter(|url| wire::is_web_address(url));
-        url.map(|url| HostedSession { url: url.to_owned() }).ok_or_else(|| CallError::Permanent {
-            what: WHAT,
-            why: "the answer has no address to send the customer to".to_owned(),
-        })
+        shared::session(WHAT, text(&link, "/_links/redirect/href"))
     }
 
     async fn post(&self, path: &[&str], body: &Value, key: &str) -> Result<Answer, Trouble> {

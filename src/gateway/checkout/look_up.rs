@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::client::Client;
 use super::{naming, outcome};
 use crate::core::effect::{AttemptRef, ChargeOutcome, LookUpAnswer};
-use crate::gateway::CallError;
 use crate::gateway::facts::{owned, text};
+use crate::gateway::{CallError, shared};
 
 const SEARCH: &str = "search the payment";
 const READ: &str = "read the payment";
@@ -25,11 +25,7 @@ pub(super) async fn look_up(client: &Client, attempt: &AttemptRef) -> LookUpAnsw
         Some(id) => read(client, attempt, id).await.map(Some),
         None => by_reference(client, attempt).await,
     };
-    match found {
-        Ok(Some(outcome)) => LookUpAnswer::Found(outcome),
-        Ok(None) => LookUpAnswer::NotFound,
-        Err(error) => LookUpAnswer::Unavailable { why: error.to_string() },
-    }
+    shared::answer(found)
 }
 
 async fn by_reference(

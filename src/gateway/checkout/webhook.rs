@@ -14,9 +14,9 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::{money, naming, objects};
-use crate::core::decline::{Classified, Decline, RawDecline};
+use crate::core::decline::{Classified, RawDecline};
 use crate::core::event::{Event, EventKind, NativeRetry};
-use crate::gateway::facts::{id, minor, owned, text, time};
+use crate::gateway::facts::{id, json, malformed, minor, owned, text, time};
 use crate::gateway::{MalformedBody, Rejection, WebhookRequest};
 
 /// Whether the webhook is authentic, by any of the secrets.
@@ -29,16 +29,9 @@ pub fn classified(raw: &RawDecline) -> Classified {
     objects::classified(raw)
 }
 
-/// Category and advice of a refusal.
-pub fn classify(raw: &RawDecline) -> Decline {
-    classified(raw).decline
-}
-
 /// The events of an authentic body: always one.
 pub fn parse(request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
-    let body: Value = serde_json::from_slice(request.body)
-        .map_err(|error| MalformedBody(format!("not JSON: {error}")))?;
-    let malformed = |what: &str| MalformedBody(what.to_owned());
+    let body = json(request)?;
     let own_id = text(&body, "/id").ok_or_else(|| malformed("an event has an `id`"))?;
     let name = text(&body, "/type").ok_or_else(|| malformed("an event has a `type`"))?;
     let data = body.get("data").filter(|data| data.is_object());

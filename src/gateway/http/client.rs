@@ -16,7 +16,7 @@ use crate::core::effect::{
 };
 use crate::core::policy::{InvoiceAction, SubscriptionAction};
 use crate::gateway::wire::{self, Answer, Api, BuildError, Timeouts, Trouble};
-use crate::gateway::{CallError, GatewaySettings, HostedRequest, HostedSession};
+use crate::gateway::{CallError, GatewaySettings, HostedRequest, HostedSession, shared};
 
 /// The API of one payment system.
 #[derive(Debug, Clone)]
@@ -79,15 +79,8 @@ impl Client {
         const WHAT: &str = "open a card-update session";
         let body = json!({ "customer": request.customer, "return_url": request.return_url });
         let sent = self.post(&["card-update-sessions"], &body, &request.idempotency_key).await;
-        let answer = WORDS.success(WHAT, sent)?;
-        let why = "the answer has no address to send the customer to".to_owned();
-        let Some(session) = answer.object() else {
-            return Err(CallError::Transient { what: WHAT, why });
-        };
-        match session["url"].as_str().filter(|url| wire::is_web_address(url)) {
-            Some(url) => Ok(HostedSession { url: url.to_owned() }),
-            None => Err(CallError::Permanent { what: WHAT, why }),
-        }
+        let session = WORDS.object(WHAT, sent)?;
+        shared::session(WHAT, session["url"].as_str())
     }
 
     pub(super) async fn mark_paid(

@@ -13,7 +13,7 @@ use super::profile::Profile;
 use super::wire::{BuildError, Timeouts};
 use super::{
     CallError, Gateway, GatewaySettings, HostedRequest, HostedSession, MalformedBody, Rejection,
-    WebhookRequest,
+    WebhookRequest, shared,
 };
 use crate::core::decline::{Decline, RawDecline};
 use crate::core::effect::{
@@ -95,24 +95,10 @@ impl HttpGateway {
 
 #[async_trait]
 impl Gateway for HttpGateway {
-    fn id(&self) -> &GatewayId {
-        &self.id
-    }
-
-    fn profile(&self) -> &Profile {
-        &self.profile
-    }
-
-    fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection> {
-        webhook::verify(request, &self.webhook_secrets)
-    }
+    shared::pure_half!();
 
     fn parse(&self, request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
         webhook::parse(request)
-    }
-
-    fn classify(&self, raw: &RawDecline) -> Decline {
-        webhook::classify(raw)
     }
 
     /// The protocol's events are whole: there is nothing to fetch.

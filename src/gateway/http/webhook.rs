@@ -13,7 +13,9 @@ use serde_json::Value;
 use crate::core::decline::{Classified, Decline, RawDecline, bare_code};
 use crate::core::event::{Contact, Event, EventKind, NativeRetry, PaymentMethodFacts};
 use crate::core::money::Money;
-use crate::gateway::facts::{self, count, currency, id, id_of, minor, owned, text, time};
+use crate::gateway::facts::{
+    self, count, currency, id, id_of, json, malformed, minor, owned, text, time,
+};
 use crate::gateway::stripe;
 use crate::gateway::{MalformedBody, Rejection, WebhookRequest};
 
@@ -25,9 +27,7 @@ pub fn verify(request: &WebhookRequest<'_>, secrets: &[SecretString]) -> Result<
 /// The events of an authentic body: always one. Its id is the message's; without the header, which
 /// only an unverified request can lack, it is empty.
 pub fn parse(request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
-    let body: Value = serde_json::from_slice(request.body)
-        .map_err(|error| MalformedBody(format!("not JSON: {error}")))?;
-    let malformed = |what: &str| MalformedBody(what.to_owned());
+    let body = json(request)?;
     let name = text(&body, "/type").ok_or_else(|| malformed("an event has a `type`"))?;
     let data = body.get("data").filter(|data| data.is_object());
     let data = data.ok_or_else(|| malformed("an event has `data`"))?;

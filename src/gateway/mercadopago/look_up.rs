@@ -11,17 +11,13 @@ use serde_json::Value;
 use super::charge::payment_outcome;
 use super::client::{Client, results};
 use crate::core::effect::{AttemptRef, ChargeOutcome, LookUpAnswer};
-use crate::gateway::{CallError, reference};
+use crate::gateway::{CallError, reference, shared};
 
 const WHAT: &str = "search the payment";
 
 /// What became of `attempt`.
 pub(super) async fn look_up(client: &Client, attempt: &AttemptRef) -> LookUpAnswer {
-    match found(client, attempt).await {
-        Ok(Some(outcome)) => LookUpAnswer::Found(outcome),
-        Ok(None) => LookUpAnswer::NotFound,
-        Err(error) => LookUpAnswer::Unavailable { why: error.to_string() },
-    }
+    shared::answer(found(client, attempt).await)
 }
 
 async fn found(client: &Client, attempt: &AttemptRef) -> Result<Option<ChargeOutcome>, CallError> {

@@ -14,7 +14,7 @@ use super::{look_up, money};
 use crate::core::effect::{AdoptOrder, CloseOrder, InvoiceStatus, InvoiceView, RefundOrder};
 use crate::core::policy::{InvoiceAction, SubscriptionAction};
 use crate::gateway::facts::{count, id, text};
-use crate::gateway::{CallError, HostedRequest, HostedSession, cannot, reference, wire};
+use crate::gateway::{CallError, HostedRequest, HostedSession, cannot, reference, shared};
 
 /// The debt as it is now: an instalment by its id, else the payments with this reference.
 pub(super) async fn invoice(client: &Client, invoice: &str) -> Result<InvoiceView, CallError> {
@@ -61,24 +61,15 @@ pub(super) async fn refund(
 ) -> Result<(), CallError> {
     const WHAT: &str = "refund the charge";
     let path = ["v1", "payments", &order.charge, "refunds"];
-    let refused = match WORDS.object(WHAT, client.post(&path, &json!({}), key).await) {
-        Ok(refund) => {
-            return match text(&refund, "/status") {
-                Some(status @ ("rejected" | "cancelled")) => {
-                    let why = format!("the refund is {status}");
-                    Err(CallError::Permanent { what: WHAT, why })
-                }
-                _ => Ok(()),
-            };
+    let sent = WORDS.object(WHAT, client.post(&path, &json!({}), key).await);
+    let given = sent.and_then(|refund| match text(&refund, "/status") {
+        Some(status @ ("rejected" | "cancelled")) => {
+            Err(CallError::Permanent { what: WHAT, why: format!("the refund is {status}") })
         }
-        Err(error) if error.is_transient() => return Err(error),
-        Err(error) => error,
-    };
-    match client.read(WHAT, &path[..3], &[]).await {
-        Ok(payment) if payment["status"] == "refunded" => Ok(()),
-        Err(error) if error.is_transient() => Err(error),
-        _ => Err(refused),
-    }
+        _ => Ok(()),
+    });
+    let is_so = async { Ok(client.read(WHAT, &path[..3], &[]).await?["status"] == "refunded") };
+    shared::made(given, is_so).await
 }
 
 /// The subscription's own page, where a card is given for it; without a living subscription a page
@@ -91,7 +82,7 @@ pub(super) async fn hosted_session(
     if let Some(subscription) = &request.subscription {
         let preapproval = client.read(WHAT, &["preapproval", subscription], &[]).await?;
         if text(&preapproval, "/status") != Some("cancelled") {
-            return session_at(WHAT, &preapproval);
+            return shared::session(WHAT, text(&preapproval, "/init_point"));
         }
     }
     pay_by_link(client, request).await
@@ -114,14 +105,7 @@ async fn pay_by_link(client: &Client, request: &HostedRequest) -> Result<HostedS
     });
     let path = ["checkout", "preferences"];
     let sent = client.post(&path, &body, &request.idempotency_key).await;
-    session_at(WHAT, &WORDS.object(WHAT, sent)?)
-}
-
-/// The customer's browser is sent there, so it must be an address of the web.
-fn session_at(what: &'static str, object: &Value) -> Result<HostedSession, CallError> {
-    let url = text(object, "/init_point").filter(|url| wire::is_web_address(url));
-    let why = "the answer has no address to send the customer to".to_owned();
-    url.map(|url| HostedSession { url: url.to_owned() }).ok_or(CallError::Permanent { what, why })
+    shared::session(WHAT, text(&WORDS.object(WHAT, sent)?, "/init_point"))
 }
 
 /// Makes a saved card the one that the subscription is charged by. Without a subscription there is
@@ -165,16 +149,8 @@ async fn set_status(client: &Client, id: &str, status: &str) -> Result<(), CallE
     const WHAT: &str = "close the subscription";
     let path = ["preapproval", id];
     let sent = client.put(&path, &json!({ "status": status })).await;
-    let refused = match WORDS.success(WHAT, sent) {
-        Ok(_) => return Ok(()),
-        Err(error) if error.is_transient() => return Err(error),
-        Err(error) => error,
-    };
-    match client.read(WHAT, &path, &[]).await {
-        Ok(preapproval) if preapproval["status"] == status => Ok(()),
-        Err(error) if error.is_transient() => Err(error),
-        _ => Err(refused),
-    }
+    let is_so = async { Ok(client.read(WHAT, &path, &[]).await?["status"] == status) };
+    shared::made(WORDS.success(WHAT, sent), is_so).await
 }
 
 /// Reads whose account it is.

@@ -58,7 +58,7 @@ fn read(text: &str) -> Result<Header<'_>, Rejection> {
     let part = |name: &str| {
         let parts = text.split(',').filter_map(|part| part.split_once('='));
         let named = parts.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name));
-        named.map(|(_, value)| value.trim()).filter(|value| !value.is_empty()).next_back()
+        named.map(|(_, value)| value.trim()).rfind(|value| !value.is_empty())
     };
     let time = part("ts").ok_or_else(|| {
         malformed("the x-signature header has no `ts=`: it reads `ts=DIGITS,v1=HEX`")

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::core::decline::{self, Classified, Decline, DeclineTable, RawDecline};
 use crate::core::event::{Event, EventKind, NeedsFetch};
-use crate::gateway::facts::{id, text, time};
+use crate::gateway::facts::{id, json, malformed, text, time};
 use crate::gateway::{MalformedBody, Rejection, WebhookRequest};
 
 static TABLE: LazyLock<DeclineTable> =
@@ -37,9 +37,7 @@ pub fn verify(request: &WebhookRequest<'_>, secrets: &[SecretString]) -> Result<
 /// The events of an authentic body: always one. A body without an id of its own gives an event
 /// without one: the same body is then the same event.
 pub fn parse(request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
-    let body: Value = serde_json::from_slice(request.body)
-        .map_err(|error| MalformedBody(format!("not JSON: {error}")))?;
-    let malformed = |what: &str| MalformedBody(what.to_owned());
+    let body = json(request)?;
     if !body.is_object() {
         return Err(malformed("an event is a JSON object"));
     }

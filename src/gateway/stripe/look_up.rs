@@ -14,7 +14,7 @@ use super::charge::{self, META_ATTEMPT};
 use super::client::Client;
 use super::view;
 use crate::core::effect::{AttemptRef, ChargeOutcome, InvoiceStatus, LookUpAnswer};
-use crate::gateway::CallError;
+use crate::gateway::{CallError, shared};
 
 /// How far Stripe's clock and ours may be apart.
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
@@ -34,11 +34,7 @@ pub(super) async fn look_up(client: &Client, attempt: &AttemptRef) -> LookUpAnsw
     } else {
         by_metadata(client, attempt).await
     };
-    match found {
-        Ok(Some(outcome)) => LookUpAnswer::Found(outcome),
-        Ok(None) => LookUpAnswer::NotFound,
-        Err(error) => LookUpAnswer::Unavailable { why: error.to_string() },
-    }
+    shared::answer(found)
 }
 
 type Found = Result<Option<ChargeOutcome>, CallError>;

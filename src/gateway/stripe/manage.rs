@@ -14,7 +14,7 @@ use crate::core::effect::{
     AdoptOrder, CloseOrder, InvoiceStatus, InvoiceView, MarkPaidOrder, MarkPaidOutcome, RefundOrder,
 };
 use crate::core::policy::{InvoiceAction, SubscriptionAction};
-use crate::gateway::{CallError, HostedPurpose, HostedRequest, HostedSession, wire};
+use crate::gateway::{CallError, HostedPurpose, HostedRequest, HostedSession, shared};
 
 /// The invoice as it is now.
 pub(super) async fn invoice(client: &Client, id: &str) -> Result<InvoiceView, CallError> {
@@ -73,7 +73,7 @@ pub(super) async fn hosted_session(
         HostedPurpose::Authenticate => {
             const WHAT: &str = "open the invoice's page";
             let invoice = client.read(WHAT, &["v1", "invoices", &request.invoice], &[]).await?;
-            session_at(WHAT, &invoice, "/hosted_invoice_url")
+            shared::session(WHAT, view::text(&invoice, "/hosted_invoice_url"))
         }
     }
 }
@@ -92,18 +92,7 @@ async fn portal_session(
     ];
     let path = ["v1", "billing_portal", "sessions"];
     let session = client.write(WHAT, &path, &form, &request.idempotency_key).await?;
-    session_at(WHAT, &session, "/url")
-}
-
-/// The customer's browser is sent there, so it must be an address of the web.
-fn session_at(
-    what: &'static str,
-    object: &Value,
-    pointer: &str,
-) -> Result<HostedSession, CallError> {
-    let url = view::text(object, pointer).filter(|url| wire::is_web_address(url));
-    let why = "the answer has no address to send the customer to".to_owned();
-    url.map(|url| HostedSession { url: url.to_owned() }).ok_or(CallError::Permanent { what, why })
+    shared::session(WHAT, view::text(&session, "/url"))
 }
 
 /// Makes the new card the one that Stripe charges for this subscription. The customer's default is
@@ -199,37 +188,23 @@ async fn close_subscription(
 async fn cancel(client: &Client, id: &str) -> Result<(), CallError> {
     const WHAT: &str = "cancel the subscription";
     let path = ["v1", "subscriptions", id];
-    let answer = client.delete(&path).await.map_err(|trouble| trouble.into_call_error(WHAT))?;
-    if answer.is_success() {
-        return Ok(());
-    }
-    let refused = WORDS.error(WHAT, &answer);
-    if refused.is_transient() {
-        return Err(refused);
-    }
-    match client.read(WHAT, &path, &[]).await {
-        Ok(subscription) if subscription["status"] == "canceled" => Ok(()),
-        Err(error) if error.is_transient() => Err(error),
-        _ => Err(refused),
-    }
+    let ended = WORDS.success(WHAT, client.delete(&path).await);
+    let is_so = async { Ok(client.read(WHAT, &path, &[]).await?["status"] == "canceled") };
+    shared::made(ended, is_so).await
 }
 
 async fn close_invoice(client: &Client, order: &CloseOrder, key: &str) -> Result<(), CallError> {
+    const WHAT: &str = "close the invoice";
     let (action, wanted) = match order.invoice_action {
         InvoiceAction::Keep => return Ok(()),
         InvoiceAction::Uncollectible => ("mark_uncollectible", InvoiceStatus::Uncollectible),
         InvoiceAction::Void => ("void", InvoiceStatus::Void),
     };
     let path = ["v1", "invoices", &order.invoice, action];
-    let refused =
-        match client.write("close the invoice", &path, &[], &format!("{key}-invoice")).await {
-            Ok(_) => return Ok(()),
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => error,
-        };
-    match client.read("close the invoice", &path[..3], &[]).await {
-        Ok(invoice) if view::invoice_status(&invoice) == Some(wanted) => Ok(()),
-        Err(error) if error.is_transient() => Err(error),
-        _ => Err(refused),
-    }
+    let closed = client.write(WHAT, &path, &[], &format!("{key}-invoice")).await;
+    let is_so = async {
+        let invoice = client.read(WHAT, &path[..3], &[]).await?;
+        Ok(view::invoice_status(&invoice) == Some(wanted))
+    };
+    shared::made(closed, is_so).await
 }

@@ -16,7 +16,7 @@ use super::profile::{Acknowledgement, Hosted, Idempotency, NativeRetryFacts, Pro
 use super::wire::{BuildError, Timeouts};
 use super::{
     CallError, Gateway, GatewaySettings, HostedRequest, HostedSession, Known, MalformedBody,
-    Rejection, WebhookRequest,
+    Rejection, WebhookRequest, shared,
 };
 use crate::core::decline::{Decline, RawDecline};
 use crate::core::effect::{
@@ -147,26 +147,12 @@ impl Stripe {
 
 #[async_trait]
 impl Gateway for Stripe {
-    fn id(&self) -> &GatewayId {
-        &self.id
-    }
-
-    fn profile(&self) -> &Profile {
-        &self.profile
-    }
-
-    fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection> {
-        webhook::verify(request, &self.webhook_secrets)
-    }
+    shared::pure_half!();
 
     fn parse(&self, request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
         let mut events = webhook::parse(request)?;
         livemode::leave_out_strangers(self.mode, request.body, &mut events);
         Ok(events)
-    }
-
-    fn classify(&self, raw: &RawDecline) -> Decline {
-        webhook::classify(raw)
     }
 
     async fn complete(&self, event: Event) -> Result<Event, CallError> {

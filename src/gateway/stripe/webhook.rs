@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::kind::{Change, kind};
 use super::objects;
 use crate::core::event::{Event, EventKind, NeedsFetch};
-use crate::gateway::facts::{owned, text, time};
+use crate::gateway::facts::{json, malformed, owned, text, time};
 use crate::gateway::{MalformedBody, Rejection, WebhookRequest};
 
 pub(crate) use super::refusal::{card_facts, decline_of_charge, decline_of_error};
@@ -29,9 +29,7 @@ pub fn verify(request: &WebhookRequest<'_>, secrets: &[SecretString]) -> Result<
 
 /// The events of an authentic body: always one.
 pub fn parse(request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
-    let body: Value = serde_json::from_slice(request.body)
-        .map_err(|error| MalformedBody(format!("not JSON: {error}")))?;
-    let malformed = |what: &str| MalformedBody(what.to_owned());
+    let body = json(request)?;
     let id = text(&body, "/id").ok_or_else(|| malformed("an event has an `id`"))?;
     let name = text(&body, "/type").ok_or_else(|| malformed("an event has a `type`"))?;
     let event = match text(&body, "/object") {
@@ -45,7 +43,7 @@ pub fn parse(request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> 
 /// An event with its object inside.
 fn snapshot(id: &str, name: &str, body: &Value) -> Result<Event, MalformedBody> {
     let object = body.pointer("/data/object").filter(|object| object.is_object());
-    let object = object.ok_or_else(|| MalformedBody("an event has `data.object`".to_owned()))?;
+    let object = object.ok_or_else(|| malformed("an event has `data.object`"))?;
     let previous = body.pointer("/data/previous_attributes").unwrap_or(&Value::Null);
     let change = Change { object, previous };
     let mut event = Event::new(id, kind(name, change));

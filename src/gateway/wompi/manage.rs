@@ -18,7 +18,7 @@ use crate::core::event::Event;
 use crate::core::policy::{InvoiceAction, SubscriptionAction};
 use crate::gateway::amount::MAX_EXACT;
 use crate::gateway::facts::{id, text};
-use crate::gateway::{CallError, HostedRequest, HostedSession, cannot, reference};
+use crate::gateway::{CallError, HostedRequest, HostedSession, cannot, reference, shared};
 
 /// Where the customers of payment links pay.
 const LINKS: &str = "https://checkout.wompi.co/l/";
@@ -55,16 +55,9 @@ async fn invoice_of_link(client: &Client, link: &str) -> Result<Option<String>, 
 pub(super) async fn refund(client: &Client, order: &RefundOrder) -> Result<(), CallError> {
     const WHAT: &str = "refund the charge";
     let path = ["v1", "transactions", &order.charge, "void"];
-    let refused = match WORDS.success(WHAT, client.post(&path, &json!({})).await) {
-        Ok(_) => return Ok(()),
-        Err(error) if error.is_transient() => return Err(error),
-        Err(error) => error,
-    };
-    match client.read(WHAT, &path[..3], &[]).await {
-        Ok(transaction) if transaction["status"] == "VOIDED" => Ok(()),
-        Err(error) if error.is_transient() => Err(error),
-        _ => Err(refused),
-    }
+    let voided = WORDS.success(WHAT, client.post(&path, &json!({})).await);
+    let is_so = async { Ok(client.read(WHAT, &path[..3], &[]).await?["status"] == "VOIDED") };
+    shared::made(voided, is_so).await
 }
 
 /// A page on which the amount is paid, once, by any means.

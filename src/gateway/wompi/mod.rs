@@ -13,7 +13,7 @@ use super::profile::{Acknowledgement, Hosted, Idempotency, NativeRetryFacts, Pro
 use super::wire::{BuildError, Timeouts};
 use super::{
     CallError, Gateway, GatewaySettings, HostedRequest, HostedSession, MalformedBody, Rejection,
-    WebhookRequest, cannot,
+    WebhookRequest, cannot, shared,
 };
 use crate::core::decline::{Decline, RawDecline};
 use crate::core::effect::{
@@ -108,24 +108,10 @@ impl Wompi {
 
 #[async_trait]
 impl Gateway for Wompi {
-    fn id(&self) -> &GatewayId {
-        &self.id
-    }
-
-    fn profile(&self) -> &Profile {
-        &self.profile
-    }
-
-    fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection> {
-        webhook::verify(request, &self.webhook_secrets)
-    }
+    shared::pure_half!();
 
     fn parse(&self, request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
         webhook::parse(request)
-    }
-
-    fn classify(&self, raw: &RawDecline) -> Decline {
-        webhook::classify(raw)
     }
 
     async fn complete(&self, event: Event) -> Result<Event, CallError> {

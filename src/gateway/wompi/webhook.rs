@@ -13,9 +13,9 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::objects;
-use crate::core::decline::{self, Classified, Decline, DeclineTable, RawDecline};
+use crate::core::decline::{self, Classified, DeclineTable, RawDecline};
 use crate::core::event::{Event, EventKind, NeedsFetch};
-use crate::gateway::facts::{id, id_of, text, time};
+use crate::gateway::facts::{id, id_of, json, malformed, text, time};
 use crate::gateway::{MalformedBody, Rejection, WebhookRequest};
 
 static TABLE: LazyLock<DeclineTable> =
@@ -31,9 +31,7 @@ pub fn verify(request: &WebhookRequest<'_>, secrets: &[SecretString]) -> Result<
 
 /// The events of an authentic body: always one.
 pub fn parse(request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
-    let body: Value = serde_json::from_slice(request.body)
-        .map_err(|error| MalformedBody(format!("not JSON: {error}")))?;
-    let malformed = |what: &str| MalformedBody(what.to_owned());
+    let body = json(request)?;
     let name = text(&body, "/event").ok_or_else(|| malformed("an event has an `event`"))?;
     let data = body.get("data").and_then(Value::as_object);
     let data = data.ok_or_else(|| malformed("an event has `data`"))?;
@@ -65,11 +63,6 @@ pub fn classified(raw: &RawDecline) -> Classified {
         return told;
     };
     decline::classify(Some(&TABLE), &RawDecline { text: Some(code.clone()), ..raw.clone() })
-}
-
-/// Category and advice of a refusal.
-pub fn classify(raw: &RawDecline) -> Decline {
-    classified(raw).decline
 }
 
 #[cfg(test)]
