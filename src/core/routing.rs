@@ -1,18 +1,27 @@
-//! Routing: through which gateway, with which token, the next attempt goes.
+//! Routing: through which gateway, with which token, the next attempt goes, and whether it is worth
+//! it.
 //!
 //! Why here: one gateway's refusal is often another's approval, and often it is not: the category
-//! of the decline says which. This version chooses by order; what was considered is kept.
+//! of the decline says which. The hard rules come first. Among what they leave open the choice is
+//! by order (the least tried) without evidence, and with it by what was learned: Thompson sampling
+//! over the margin that each gateway is expected to leave.
 //!
 //! What must stay true: a gateway without a token of this customer is no route; a card that must
-//! never be charged, is over a network limit, or has an attempt in flight, is no route now.
+//! never be charged, is over a network limit, or has an attempt in flight, is no route now. No
+//! evidence opens what a rule closed. The chance of every choice is kept with it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::card::Card;
 use super::ids::{CardKey, GatewayId};
+use super::learning::health::Gate;
 use super::limits::{self, Verdict};
 use super::money::Money;
+
+pub mod evidence;
+
+use evidence::Evidence;
 
 /// A way to charge: a gateway and a token there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,10 +57,17 @@ pub struct Candidate<'a> {
 }
 
 /// The choice among candidates.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Choice {
     /// No route at all, and why.
     None {
+        /// What was considered.
+        considered: Vec<String>,
+    },
+    /// There are routes, and none is worth its fees.
+    NotWorth {
+        /// Why, in one plain sentence.
+        why: String,
         /// What was considered.
         considered: Vec<String>,
     },
@@ -76,28 +92,36 @@ pub enum Choice {
 /// How soon a card is looked at again while another attempt on it is in flight.
 const CARD_BUSY: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 
-/// Chooses by order, those that were tried least first. `candidates` are in the merchant's order.
-pub fn choose(candidates: &[Candidate<'_>], amount: Money, now: Timestamp) -> Choice {
+/// Chooses among `candidates`, which are in the merchant's order: by the evidence, or, where there is
+/// none, those that were tried least first.
+pub fn choose(
+    candidates: &[Candidate<'_>],
+    amount: Money,
+    now: Timestamp,
+    evidence: Option<&Evidence<'_>>,
+) -> Choice {
     let mut considered = Vec::new();
     let mut waits: Vec<(Timestamp, String)> = Vec::new();
     let mut open: Vec<(&Candidate<'_>, u32)> = Vec::new();
     for candidate in candidates {
         let name = &candidate.route.gateway;
-        match judge(candidate, amount, now) {
+        match judge(candidate, amount, now, evidence) {
             Judged::Closed(why) => considered.push(format!("{name}: {why}")),
             Judged::Wait(at, why) => {
                 considered.push(format!("{name}: not before {at}, {why}"));
                 waits.push((at, why));
             }
             Judged::Open(left) => {
-                considered.push(format!(
-                    "{name}: open, {}, {}",
-                    times(candidate.tries),
-                    left_in_words(left)
-                ));
+                if evidence.is_none() {
+                    let (tries, left) = (times(candidate.tries), left_in_words(left));
+                    considered.push(format!("{name}: open, {tries}, {left}"));
+                }
                 open.push((candidate, left));
             }
         }
+    }
+    if let (Some(evidence), false) = (evidence, open.is_empty()) {
+        return evidence::choose(&open, considered, (amount, now), evidence);
     }
     // A stable sort keeps the merchant's order among equals.
     open.sort_by_key(|(candidate, _)| (candidate.failed_last, candidate.tries));
@@ -118,12 +142,21 @@ enum Judged {
     Wait(Timestamp, String),
 }
 
-fn judge(candidate: &Candidate<'_>, amount: Money, now: Timestamp) -> Judged {
+fn judge(
+    candidate: &Candidate<'_>,
+    amount: Money,
+    now: Timestamp,
+    evidence: Option<&Evidence<'_>>,
+) -> Judged {
     if let Some(why) = candidate.closed {
         return Judged::Closed(why.to_owned());
     }
     if let Some(at) = candidate.stated.filter(|at| *at > now) {
         return Judged::Wait(at, "the delay that the network stated".into());
+    }
+    let gate = evidence.map(|known| known.learned.health(&candidate.route.gateway).gate(now));
+    if let Some(Gate::Closed(at)) = gate {
+        return Judged::Wait(at, "the gateway failed several times in a row".into());
     }
     let Some(card) = candidate.card else { return Judged::Open(u32::MAX) };
     if card.in_flight.is_some() {
@@ -185,7 +218,7 @@ mod tests {
 
     fn taken(candidates: &[Candidate<'_>]) -> String {
         let amount = Money::new(1, "USD".parse().unwrap());
-        match choose(candidates, amount, Timestamp::UNIX_EPOCH) {
+        match choose(candidates, amount, Timestamp::UNIX_EPOCH, None) {
             Choice::Take { route, .. } => route.gateway.to_string(),
             other => format!("{other:?}"),
         }

@@ -1,4 +1,5 @@
 //! The lab: the core against made worlds.
 
+pub mod backtest;
 pub mod chaos;
 pub mod plan;

@@ -272,6 +272,19 @@ impl Stepper<'_> {
                 }
             }
             Choice::NotBefore { at, why } => self.schedule_at(at, &why),
+            Choice::NotWorth { why, considered } => {
+                self.decide(
+                    format!("No attempt is made: {why}."),
+                    Decision {
+                        what: "stop".into(),
+                        at: None,
+                        via: None,
+                        why: why.clone(),
+                        considered,
+                    },
+                );
+                self.ask_customer(&why);
+            }
             Choice::None { considered } => {
                 self.decide(
                     "No gateway may charge this invoice now.",
@@ -293,7 +306,7 @@ impl Stepper<'_> {
     }
 
     fn choose_route(&self) -> Choice {
-        routing::choose(&self.candidates(), self.case.amount, self.now)
+        routing::choose(&self.candidates(), self.case.amount, self.now, None)
     }
 
     fn candidates(&self) -> Vec<Candidate<'_>> {
@@ -346,7 +359,7 @@ impl Stepper<'_> {
     pub(super) fn still_open(&self, route: &Route) -> Choice {
         let mut candidates = self.candidates();
         candidates.retain(|candidate| candidate.route == *route);
-        routing::choose(&candidates, self.case.amount, self.now)
+        routing::choose(&candidates, self.case.amount, self.now, None)
     }
 
     fn route_at(&self, gateway: &crate::core::ids::GatewayId) -> Option<Route> {

@@ -233,7 +233,7 @@ impl Stepper<'_> {
                 self.case.route = None;
                 self.schedule_at(at, &why);
             }
-            Choice::None { .. } => {
+            Choice::NotWorth { .. } | Choice::None { .. } => {
                 self.case.route = None;
                 self.plan();
             }

@@ -1,0 +1,207 @@
+//! Choosing by what was learned: probability, value and chance of each gateway that is open.
+//!
+//! Why here: [`super::choose`] applies the rules; what they leave open is weighed here. The lab's
+//! backtest asks [`weigh`] too, so that what it measures is what production does.
+//!
+//! What must stay true: the chances of one choice sum to 1; whatever is chosen had a chance; a
+//! gateway that is not worth its fees has none.
+
+use jiff::Timestamp;
+
+use super::{Candidate, Choice, left_in_words, times};
+use crate::core::ids::GatewayId;
+use crate::core::learning::chance::{self, Guess};
+use crate::core::learning::facts::Facts;
+use crate::core::learning::health::Gate;
+use crate::core::learning::routing::Routing;
+use crate::core::money::Money;
+use crate::core::worth::{Fees, PARTS};
+
+/// How much is left to chance.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Exploring {
+    /// Nothing: the best estimate is taken. For questions of what would have been.
+    No,
+    /// Each gateway as often as it is the best by all that is known (Thompson sampling), and each
+    /// at least its share of this floor.
+    Floor(f64),
+}
+
+/// How often all gateways together are asked for the sake of learning.
+pub const FLOOR: f64 = 0.05;
+
+/// What the choice may rest on besides the rules.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// What was learned.
+    pub learned: &'a Routing,
+    /// What is known of this attempt; network, country and tries are the candidates' own.
+    pub facts: &'a Facts,
+    /// What the gateways take. One that is not in it takes nothing.
+    pub fees: &'a Fees,
+    /// What an approval is worth, in hundredths of the minor unit; `None`: the amount.
+    pub worth: Option<i64>,
+    /// How much is left to chance.
+    pub exploring: Exploring,
+    /// What decides among chances: any number, drawn by the caller.
+    pub draw: u64,
+}
+
+/// A gateway that was weighed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weighed {
+    /// Which.
+    pub gateway: GatewayId,
+    /// The probability of an approval, its health included.
+    pub p: f64,
+    /// What the attempt is expected to leave, in hundredths of the minor unit.
+    pub value: i64,
+    /// With which probability it is chosen.
+    pub propensity: f64,
+    /// How uncertain the value is, likewise.
+    spread: f64,
+    /// Only probed after a failure.
+    probe: bool,
+}
+
+/// Weighs gateways for attempts that are worth `worth` when approved. All propensities are 0 where
+/// no gateway is worth its fees.
+pub fn weigh<'f>(
+    gateways: impl Iterator<Item = (&'f GatewayId, &'f Facts)>,
+    worth: i64,
+    now: Timestamp,
+    evidence: &Evidence<'_>,
+) -> Vec<Weighed> {
+    let mut weighed: Vec<_> = gateways
+        .map(|(gateway, facts)| {
+            let estimate = evidence.learned.estimate(gateway, facts, now);
+            let health = evidence.learned.health(gateway);
+            let p = (estimate.p * health.factor(now)).clamp(1e-3, 1.0 - 1e-3);
+            let fee = evidence.fees.get(gateway).copied().unwrap_or_default();
+            Weighed {
+                gateway: gateway.clone(),
+                p,
+                value: fee.expected(worth, p),
+                propensity: 0.0,
+                spread: estimate.spread() * (fee.gain(worth).saturating_add(fee.loss())) as f64,
+                probe: health.gate(now) == Gate::Probe,
+            }
+        })
+        .collect();
+    set_propensities(&mut weighed, evidence.exploring);
+    weighed
+}
+
+fn set_propensities(weighed: &mut [Weighed], exploring: Exploring) {
+    let Some(best) = best_of(weighed).filter(|best| weighed[*best].value > 0) else { return };
+    let Exploring::Floor(floor) = exploring else {
+        weighed[best].propensity = 1.0;
+        return;
+    };
+    // What is likely a loss is not worth learning more about.
+    let maybe = |one: &Weighed| one.value as f64 + one.spread > 0.0;
+    let places: Vec<usize> = (0..weighed.len()).filter(|at| maybe(&weighed[*at])).collect();
+    let all_probes = places.iter().all(|at| weighed[*at].probe);
+    let guesses: Vec<Guess> = places
+        .iter()
+        .map(|at| Guess { mean: weighed[*at].value as f64, spread: weighed[*at].spread })
+        .collect();
+    let mut chances = chance::of_being_best(&guesses);
+    if !all_probes {
+        // A gateway that failed until lately is asked for the sake of learning only.
+        let probe = |at: &usize| weighed[*at].probe;
+        places.iter().zip(&mut chances).filter(|(at, _)| probe(at)).for_each(|(_, c)| *c = 0.0);
+        let sum: f64 = chances.iter().sum();
+        chances.iter_mut().for_each(|chance| *chance /= sum.max(f64::MIN_POSITIVE));
+    }
+    for (at, propensity) in places.iter().zip(chance::with_floor(&chances, floor)) {
+        weighed[*at].propensity = propensity;
+    }
+}
+
+/// The most valuable one; a probe only where there is nothing else, among equals the first.
+fn best_of(weighed: &[Weighed]) -> Option<usize> {
+    let order = |at: &usize| (!weighed[*at].probe, weighed[*at].value, std::cmp::Reverse(*at));
+    (0..weighed.len()).max_by_key(order)
+}
+
+/// Chooses among the candidates that the rules leave open, with how many attempts the limits leave
+/// to each. `considered` has the others.
+pub(super) fn choose(
+    open: &[(&Candidate<'_>, u32)],
+    mut considered: Vec<String>,
+    (amount, now): (Money, Timestamp),
+    evidence: &Evidence<'_>,
+) -> Choice {
+    // After a technical failure not the one that just failed, where there is another.
+    let all_failed = open.iter().all(|(candidate, _)| candidate.failed_last);
+    let fresh = open.iter().filter(|(candidate, _)| all_failed || !candidate.failed_last);
+    let fresh: Vec<_> = fresh.collect();
+    let facts: Vec<Facts> =
+        fresh.iter().map(|(candidate, _)| facts_of(candidate, evidence.facts)).collect();
+    let worth = evidence.worth.unwrap_or(amount.minor.saturating_mul(PARTS));
+    let gateways = fresh.iter().map(|(candidate, _)| &candidate.route.gateway).zip(&facts);
+    let weighed = weigh(gateways, worth, now, evidence);
+    let own = fresh.iter().zip(&weighed).map(|((candidate, left), weighed)| {
+        format!(
+            "{}: open, {}, {}; {}, chosen with {}",
+            weighed.gateway,
+            times(candidate.tries),
+            left_in_words(*left),
+            in_words(weighed, amount),
+            percent(weighed.propensity),
+        )
+    });
+    considered.splice(0..0, own);
+    let Some(best) = best_of(&weighed).filter(|best| weighed[*best].value > 0) else {
+        let why = "no open gateway is expected to bring more than its fees".to_owned();
+        return Choice::NotWorth { why, considered };
+    };
+    let propensities: Vec<f64> = weighed.iter().map(|one| one.propensity).collect();
+    let taken = chance::take(&propensities, evidence.draw);
+    Choice::Take {
+        route: fresh[taken].0.route.clone(),
+        why: reason(&weighed[taken], &weighed[best], amount),
+        considered,
+    }
+}
+
+/// What is known of an attempt by this candidate.
+fn facts_of(candidate: &Candidate<'_>, shared: &Facts) -> Facts {
+    let card = candidate.card;
+    let network = card.and_then(|card| card.network.clone());
+    let country = card.and_then(|card| card.country.clone());
+    Facts {
+        network: network.or_else(|| shared.network.clone()),
+        country: country.or_else(|| shared.country.clone()),
+        tried_here: candidate.tries,
+        ..shared.clone()
+    }
+}
+
+fn reason(taken: &Weighed, best: &Weighed, amount: Money) -> String {
+    let (gateway, words) = (&taken.gateway, in_words(taken, amount));
+    if taken.gateway == best.gateway {
+        return format!("{gateway} is expected to leave most: {words}");
+    }
+    let share = percent(taken.propensity);
+    let best = &best.gateway;
+    format!(
+        "{gateway} is tried to learn more of it, as {share} of such attempts are: {words}; {best} \
+         is expected to leave most"
+    )
+}
+
+fn in_words(weighed: &Weighed, amount: Money) -> String {
+    let value = Money::new(weighed.value / PARTS, amount.currency);
+    format!("{} to be approved, {value} to be expected after fees", percent(weighed.p))
+}
+
+/// Whole percents; what is not quite nothing is not shown as nothing.
+fn percent(share: f64) -> String {
+    match (share * 100.0).round() {
+        _ if share <= 0.0 => "0 %".to_owned(),
+        small if small < 1.0 => "under 1 %".to_owned(),
+        percent => format!("{percent} %"),
+    }
+}
