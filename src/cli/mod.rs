@@ -11,6 +11,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 mod act;
 mod backend;
+mod backtest;
 mod backup;
 mod cases;
 mod chaos;
@@ -86,6 +87,8 @@ enum Command {
     Import(import::Args),
     /// Copy the store consistently.
     Backup(backup::Args),
+    /// Say what another routing would have earned, from a log.
+    Backtest(backtest::Args),
     /// Run made histories that go wrong, and check every promise.
     Chaos(chaos::Args),
     /// Print shell completions.
@@ -132,6 +135,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Backup(args) => backup::run(args),
+        Command::Backtest(args) => backtest::run(args),
         Command::Chaos(args) => chaos::run(args),
         Command::Completions(args) => completions::run(args),
     }

@@ -92,8 +92,8 @@ pub enum Choice {
 /// How soon a card is looked at again while another attempt on it is in flight.
 const CARD_BUSY: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 
-/// Chooses among `candidates`, which are in the merchant's order: by the evidence, or, where there is
-/// none, those that were tried least first.
+/// Chooses among `candidates`, which are in the merchant's order: by the evidence, or, where there
+/// is none, those that were tried least first.
 pub fn choose(
     candidates: &[Candidate<'_>],
     amount: Money,

@@ -3,9 +3,9 @@
 //! Why here: an attempt that costs more than it can be expected to bring is not made, and the
 //! ledger says so. Fees are the merchant's own, since every contract differs.
 //!
-//! What must stay true: money is integers. The unit is a hundredth of a minor unit (a ten-thousandth
-//! of a dollar), because gateways bill fractions of a cent. Only probabilities are floats; the
-//! product is rounded once, and a product that is no number is worth nothing.
+//! What must stay true: money is integers. The unit is a hundredth of a minor unit (a
+//! ten-thousandth of a dollar), because gateways bill fractions of a cent. Only probabilities are
+//! floats; the product is rounded once, and a probability that is none gives the worst case.
 
 use std::collections::BTreeMap;
 

@@ -5,6 +5,7 @@
 mod adyen_rescue;
 mod adyen_webhooks;
 mod arbitration;
+mod backtest;
 mod braintree;
 mod cli_offline;
 mod commands;

@@ -79,8 +79,8 @@ impl Stepper<'_> {
         }
     }
 
-    /// Where the invoice can be read, the next look tells how it ended. Where it cannot, another try
-    /// would only be told the same: a person has to look.
+    /// Where the invoice can be read, the next look tells how it ended. Where it cannot, another
+    /// try would only be told the same: a person has to look.
     fn on_invoice_closed(&mut self, why: &str) {
         if !self.goes_on() {
             return;

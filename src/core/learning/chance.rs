@@ -50,11 +50,15 @@ fn beats_all(guesses: &[Guess], own: usize) -> f64 {
     (-STEPS..=STEPS).map(at).sum()
 }
 
-/// The chances with exploration: each keeps at least its share of `floor`.
+/// The chances with exploration: each is at least its share of `floor`. What is lifted to it is
+/// taken from the others by what they have above it, so that chances which explore anyway stay as
+/// they are.
 pub fn with_floor(chances: &[f64], floor: f64) -> Vec<f64> {
     let floor = if floor.is_finite() { floor.clamp(0.0, 1.0) } else { 0.0 };
     let share = floor / chances.len().max(1) as f64;
-    chances.iter().map(|chance| share + (1.0 - floor) * chance).collect()
+    let above: f64 = chances.iter().map(|chance| (chance - share).max(0.0)).sum();
+    let kept = if above > 0.0 { (1.0 - floor) / above } else { 0.0 };
+    chances.iter().map(|chance| share + (chance - share).max(0.0) * kept).collect()
 }
 
 /// The index that `draw`, any number, takes from these chances.
@@ -73,7 +77,8 @@ pub fn take(chances: &[f64], draw: u64) -> usize {
 
 /// The standard normal distribution below `x`; Abramowitz and Stegun 26.2.17, to 1e-7.
 pub fn below(x: f64) -> f64 {
-    const B: [f64; 5] = [0.319_381_530, -0.356_563_782, 1.781_477_937, -1.821_255_978, 1.330_274_429];
+    const B: [f64; 5] =
+        [0.319_381_530, -0.356_563_782, 1.781_477_937, -1.821_255_978, 1.330_274_429];
     let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
     let tail = B.iter().rev().fold(0.0, |sum, b| (sum + b) * t);
     let upper = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt() * tail;
@@ -94,20 +99,16 @@ mod tests {
 
     #[test]
     fn two_guesses_have_the_chance_of_their_difference() {
-        let chances = of_being_best(&[
-            Guess { mean: 1.0, spread: 3.0 },
-            Guess { mean: 0.0, spread: 4.0 },
-        ]);
+        let chances =
+            of_being_best(&[Guess { mean: 1.0, spread: 3.0 }, Guess { mean: 0.0, spread: 4.0 }]);
         // The difference is normal with mean 1 and deviation 5.
         assert!((chances[0] - below(0.2)).abs() < 2e-3, "{chances:?}");
     }
 
     #[test]
     fn certain_guesses_leave_no_chance() {
-        let chances = of_being_best(&[
-            Guess { mean: 2.0, spread: 0.0 },
-            Guess { mean: 1.0, spread: 0.0 },
-        ]);
+        let chances =
+            of_being_best(&[Guess { mean: 2.0, spread: 0.0 }, Guess { mean: 1.0, spread: 0.0 }]);
         assert_eq!(chances, [1.0, 0.0]);
         assert_eq!(of_being_best(&[]), Vec::<f64>::new());
     }

@@ -44,10 +44,13 @@ pub struct Health {
     /// When the last one was.
     at: Timestamp,
     /// Approvals, the older the less.
+    #[serde(with = "super::exact")]
     seen: f64,
     /// What was expected of the same attempts.
+    #[serde(with = "super::exact")]
     expected: f64,
     /// The variance of that.
+    #[serde(with = "super::exact")]
     variance: f64,
     /// Technical failures since anything else.
     failures: u32,

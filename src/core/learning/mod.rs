@@ -4,6 +4,7 @@
 //! without any data.
 
 pub mod chance;
+pub mod exact;
 pub mod facts;
 pub mod health;
 pub mod priors;

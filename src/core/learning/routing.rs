@@ -76,7 +76,9 @@ impl Estimate {
 /// clock and old counts need no sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Cell {
+    #[serde(with = "super::exact")]
     approved: f64,
+    #[serde(with = "super::exact")]
     declined: f64,
 }
 
@@ -271,10 +273,9 @@ impl Routing {
         });
     }
 
-    /// How many trees each gateway has.
-    pub fn trees(&self) -> BTreeMap<GatewayId, usize> {
-        let forests = self.model.iter().flat_map(|model| &model.forests);
-        forests.map(|(gateway, forest)| (gateway.clone(), forest.size())).collect()
+    /// The gateways that have trees.
+    pub fn grown(&self) -> Vec<&GatewayId> {
+        self.model.iter().flat_map(|model| model.forests.keys()).collect()
     }
 
     /// Takes in what another record learned: counts are added, of the rest the later one holds.
@@ -322,3 +323,7 @@ fn group(facts: &Facts) -> String {
     let category = category.as_ref().and_then(|value| value.as_str()).unwrap_or_default();
     format!("{country} {category}")
 }
+
+#[cfg(test)]
+#[path = "routing_tests.rs"]
+mod tests;

@@ -205,3 +205,7 @@ fn percent(share: f64) -> String {
         percent => format!("{percent} %"),
     }
 }
+
+#[cfg(test)]
+#[path = "evidence_tests.rs"]
+mod tests;

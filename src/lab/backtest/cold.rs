@@ -1,21 +1,21 @@
 //! Cold start: how soon does the routing know what it should, from nothing?
 //!
-//! Why here: a log shows one gateway's answer to each attempt. To watch the routing learn, answers of
-//! all gateways are needed, so they are made: each gateway approves as one tree grown from the
+//! Why here: a log shows one gateway's answer to each attempt. To watch the routing learn, answers
+//! of all gateways are needed, so they are made: each gateway approves as one tree grown from the
 //! whole log says. Attempts come in the log's own shape, in random order; nothing of the made
 //! probabilities is shown to the routing but its own outcomes.
 //!
 //! What must stay true: all draws come from the seed; margins are the expected ones of what was
-//! chosen, so that luck of single outcomes is no result; the oracle knows every probability, outages
-//! included.
+//! chosen, so that luck of single outcomes is no result; the oracle knows every probability,
+//! outages included.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::log::Log;
 use super::BacktestOptions;
+use super::log::Log;
 use crate::core::ids::GatewayId;
 use crate::core::learning::chance::take;
 use crate::core::learning::facts::{Cuts, Facts};
@@ -23,16 +23,34 @@ use crate::core::learning::routing::{Answer, Outcome, Routing};
 use crate::core::learning::trees::{Forest, Row, Settings};
 use crate::core::routing::evidence::{Evidence, Exploring, FLOOR, weigh};
 
-/// How the made gateways answer: one tree each, as the log says, without shrinking.
-const WORLD: Settings = Settings { trees: 1, depth: 3, rate: 1.0, leaf: 100, shrink: 1.0 };
+/// How finely the made gateways are told apart: one tree each, as the log says, without shrinking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grain {
+    /// By two facts at once, in groups of 200 attempts and more.
+    Coarse,
+    /// By three facts at once, in groups of 100 and more: some of it is the log's own chance, which
+    /// only the oracle knows.
+    Fine,
+}
+
+impl Grain {
+    fn settings(self) -> Settings {
+        let (depth, leaf) = match self {
+            Self::Coarse => (2, 200),
+            Self::Fine => (3, 100),
+        };
+        Settings { trees: 1, depth, rate: 1.0, leaf, shrink: 1.0 }
+    }
+}
+
 /// What an outage leaves of a gateway's approvals.
 const OUTAGE: f64 = 0.3;
 /// Attempts between two outages of a gateway, on average.
-const UP_FOR: f64 = 2_000.0;
+const UP_FOR: f64 = 3_000.0;
 /// Attempts that an outage lasts, on average.
-const DOWN_FOR: f64 = 500.0;
+const DOWN_FOR: f64 = 300.0;
 /// From how many outcomes on, and by how much more each time, the trees are grown anew.
-const REFIT: (usize, f64) = (1_000, 1.25);
+const REFIT: (usize, f64) = (400, 1.25);
 /// Time between two attempts.
 const PACE: SignedDuration = SignedDuration::from_mins(2);
 
@@ -47,6 +65,8 @@ pub struct ColdOptions {
     pub marks: Vec<usize>,
     /// Whether gateways fail at random for a while.
     pub outages: Outages,
+    /// How finely the made gateways are told apart.
+    pub grain: Grain,
 }
 
 /// Whether gateways fail.
@@ -88,7 +108,7 @@ pub struct ColdReport {
 
 /// Watches the routing learn. `progress` is told after each run.
 pub fn run(log: &Log, options: &ColdOptions, mut progress: impl FnMut(u64)) -> ColdReport {
-    let world = World::new(log);
+    let world = World::new(log, options.grain);
     let mut shares = vec![Vec::new(); options.marks.len()];
     let mut state_bytes = 0;
     for run in 0..options.runs {
@@ -133,7 +153,7 @@ struct World {
 }
 
 impl World {
-    fn new(log: &Log) -> Self {
+    fn new(log: &Log, grain: Grain) -> Self {
         let cuts = Cuts::of(log.lines.iter().map(|line| &line.outcome.facts));
         let mut rows = BTreeMap::<&GatewayId, Vec<Row>>::new();
         for line in &log.lines {
@@ -142,7 +162,7 @@ impl World {
             rows.entry(&line.outcome.gateway).or_default().push(row);
         }
         let grow = |(gateway, rows): (&GatewayId, Vec<Row>)| {
-            (gateway.clone(), Forest::of_size(&rows, WORLD))
+            (gateway.clone(), Forest::unchecked(&rows, &grain.settings()))
         };
         Self {
             gateways: rows.into_iter().map(grow).collect(),

@@ -1,13 +1,13 @@
 //! Off-policy estimates: what another routing would have earned, from the log of one that was used.
 //!
 //! Why here: each attempt of the log shows one gateway's answer only. Attempts are weighed by how
-//! much more often the other routing would have chosen as the log did (SNIPS: the weighted mean), or
-//! a model's prediction is mended by those attempts (doubly robust). Both are given, since they fail
-//! in different ways: when they disagree, neither is to be believed.
+//! much more often the other routing would have chosen as the log did (SNIPS: the weighted mean),
+//! or a model's prediction is mended by those attempts (doubly robust). Both are given, since they
+//! fail in different ways: when they disagree, neither is to be believed.
 //!
-//! What must stay true: intervals come from resampling whole invoices, since attempts on one invoice
-//! are no independent evidence; all policies are resampled together, so that differences are paired;
-//! the same seed gives the same interval.
+//! What must stay true: intervals come from resampling whole invoices, since attempts on one
+//! invoice are no independent evidence; all policies are resampled together, so that differences
+//! are paired; the same seed gives the same interval.
 
 use serde::Serialize;
 

@@ -46,7 +46,8 @@ pub fn exact(cell: &str) -> Option<i64> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let fraction = fraction.trim_end_matches('0');
     let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || fraction.len() > DECIMALS {
+    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || fraction.len() > DECIMALS
+    {
         return None;
     }
     let value: i64 = format!("{whole}{fraction:0<DECIMALS$}").parse().ok()?;
@@ -140,14 +141,21 @@ mod tests {
 
     #[test]
     fn fees_are_numbers_or_texts() {
-        let fees = read("[a]\napproved = 5\ndeclined = 0.5\n[b]\napproved = \"0.30\"\ndeclined = 0\n");
+        let fees =
+            read("[a]\napproved = 5\ndeclined = 0.5\n[b]\napproved = \"0.30\"\ndeclined = 0\n");
         let fees = fees.unwrap();
         assert_eq!(fees[&"a".into()].approved, 50_000);
         assert_eq!(fees[&"a".into()].declined, 5_000);
         assert_eq!(fees[&"b".into()].approved, 3_000);
         assert_eq!(read(""), Err(FeesError::Empty));
-        assert!(matches!(read("[a]\napproved = nan\ndeclined = 0\n"), Err(FeesError::Amount { .. })));
-        assert!(matches!(read("[a]\napproved = -1\ndeclined = 0\n"), Err(FeesError::Amount { .. })));
+        assert!(matches!(
+            read("[a]\napproved = nan\ndeclined = 0\n"),
+            Err(FeesError::Amount { .. })
+        ));
+        assert!(matches!(
+            read("[a]\napproved = -1\ndeclined = 0\n"),
+            Err(FeesError::Amount { .. })
+        ));
         assert!(matches!(read("[a]\naproved = 1\n"), Err(FeesError::Toml(_))));
     }
 }

@@ -74,7 +74,8 @@ pub struct Log {
 
 /// Reads a log. The error is what makes it unreadable as a whole; bad lines are in the result.
 pub fn read(text: &[u8], fees: &Fees) -> Result<Log, BadLine> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text);
+    let mut reader =
+        csv::ReaderBuilder::new().trim(csv::Trim::All).flexible(true).from_reader(text);
     let unreadable = |why: String| BadLine { line: 1, field: "header".into(), why };
     let header = reader.headers().map_err(|error| unreadable(error.to_string()))?.clone();
     let missing: Vec<_> =
@@ -118,7 +119,8 @@ fn put_in_order(log: &mut Log) {
     let times: Vec<_> = log.lines.iter().map(|line| line.outcome.at).collect();
     let back = times.windows(2).filter(|pair| pair[1] < pair[0]).count();
     if back > 0 {
-        let note = format!("{back} lines are earlier than the line before; they were sorted by time.");
+        let note =
+            format!("{back} lines are earlier than the line before; they were sorted by time.");
         log.notes.push(note);
     }
     log.lines.sort_by_key(|line| line.outcome.at);

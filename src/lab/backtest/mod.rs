@@ -161,12 +161,7 @@ struct Court<'a> {
 }
 
 impl<'a> Court<'a> {
-    fn new(
-        log: &'a Log,
-        train: &[Line],
-        options: &'a BacktestOptions,
-        learned: Routing,
-    ) -> Self {
+    fn new(log: &'a Log, train: &[Line], options: &'a BacktestOptions, learned: Routing) -> Self {
         let chosen: Vec<usize> = train.iter().map(|line| place(log, line)).collect();
         let propensities = Propensities::estimate(train, &chosen, log.gateways.len());
         let known = (0..log.gateways.len()).filter(|at| chosen.contains(at)).collect();
@@ -216,20 +211,22 @@ impl<'a> Court<'a> {
         let values: Vec<f64> = sharp.iter().map(|one| one.value as f64).collect();
         let reward = reward(&self.options.fees, line, self.options.value) as f64;
         let approved = f64::from(u8::from(line.outcome.answer == Answer::Approved));
-        let seen = |weight, expected| {
-            Seen { weight, reward, approved, expected, predicted: values[own] }
-        };
+        let seen =
+            |weight, expected| Seen { weight, reward, approved, expected, predicted: values[own] };
         let of = |chances: &[f64]| {
             let expected = chances.iter().zip(&values).map(|(chance, value)| chance * value).sum();
             seen(chances[own] / propensity, expected)
         };
         let mut all = vec![seen(1.0, values[own])];
         all.extend((0..self.known.len()).map(|at| {
-            of(&(0..self.known.len()).map(|other| f64::from(u8::from(other == at))).collect::<Vec<_>>())
+            of(&(0..self.known.len())
+                .map(|other| f64::from(u8::from(other == at)))
+                .collect::<Vec<_>>())
         }));
-        all.extend([&sharp, &exploring].map(|weighed| {
-            of(&weighed.iter().map(|one| one.propensity).collect::<Vec<_>>())
-        }));
+        all.extend(
+            [&sharp, &exploring]
+                .map(|weighed| of(&weighed.iter().map(|one| one.propensity).collect::<Vec<_>>())),
+        );
         all
     }
 
@@ -261,9 +258,9 @@ impl<'a> Court<'a> {
             ));
         }
         let silent: Vec<&str> = self.options.fees.keys().map(GatewayId::as_str).collect();
-        let silent = silent.into_iter().filter(|name| {
-            !self.known.iter().any(|at| self.log.gateways[*at].as_str() == *name)
-        });
+        let silent = silent
+            .into_iter()
+            .filter(|name| !self.known.iter().any(|at| self.log.gateways[*at].as_str() == *name));
         let silent: Vec<_> = silent.collect();
         if !silent.is_empty() {
             let names = silent.join(", ");
@@ -271,12 +268,14 @@ impl<'a> Court<'a> {
         }
         let by = self.propensities.by();
         let by = if by.is_empty() { "nothing that the log shows".to_owned() } else { by };
-        notes.push(format!("Propensities not in the log are shares of the training part, by {by}."));
-        let trees = self.learned.trees();
-        let trees: Vec<_> = trees.iter().map(|(name, size)| format!("{name} {size}")).collect();
-        if !trees.is_empty() {
-            notes.push(format!("Trees that were found useful: {}.", trees.join(", ")));
-        }
+        notes
+            .push(format!("Propensities not in the log are shares of the training part, by {by}."));
+        let grown = self.learned.grown();
+        let grown: Vec<&str> = grown.iter().map(|gateway| gateway.as_str()).collect();
+        notes.push(match grown.is_empty() {
+            true => "No gateway has outcomes that trees predict better than counts.".to_owned(),
+            false => format!("Predicted by trees, the others by counts: {}.", grown.join(", ")),
+        });
         notes
     }
 }

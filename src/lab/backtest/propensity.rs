@@ -1,8 +1,8 @@
 //! How the merchant's own routing chose, estimated from the log where the log does not say.
 //!
 //! Why here: without propensities no other routing can be judged. They are shares of gateways among
-//! attempts that are alike in what the routing visibly went by; which facts those are is tested, not
-//! assumed.
+//! attempts that are alike in what the routing visibly went by; which facts those are is tested,
+//! not assumed.
 //!
 //! What must stay true: learned from the training part only; no propensity of a gateway that occurs
 //! in it is 0.
@@ -39,9 +39,8 @@ impl Propensities {
         // What was tried at a gateway is a fact of the choice itself, not of the attempt.
         let facts = Fact::ALL.into_iter().filter(|fact| *fact != Fact::TriedHere);
         let tested = facts.map(|fact| {
-            let tables = counts(lines, chosen, &|line| {
-                vec![cuts.bin(&line.outcome.facts)[fact as usize]]
-            });
+            let tables =
+                counts(lines, chosen, &|line| vec![cuts.bin(&line.outcome.facts)[fact as usize]]);
             (excess(&tables, &overall), fact)
         });
         let mut clear: Vec<_> = tested.filter(|(excess, _)| *excess > CLEAR).collect();
