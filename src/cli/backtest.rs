@@ -213,7 +213,7 @@ fn row(policy: &Judged) -> String {
     let share = format!("{:.3} [{:.3}, {:.3}]", share.estimate, share.low, share.high);
     format!(
         "{:<20} {:<26} {:<26} {share:<22} {:>7.0}",
-        policy.policy.replace('_', " "),
+        policy.policy,
         money(&policy.snips),
         money(&policy.dr),
         policy.ess
