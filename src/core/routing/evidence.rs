@@ -144,12 +144,13 @@ pub(super) fn choose(
     let weighed = weigh(gateways, worth, now, evidence);
     let own = fresh.iter().zip(&weighed).map(|((candidate, left), weighed)| {
         format!(
-            "{}: open, {}, {}; {}, chosen with {}",
+            "{}: open, {}, {}; {}, chosen with {:.2} %",
             weighed.gateway,
             times(candidate.tries),
             left_in_words(*left),
             in_words(weighed, amount),
-            percent(weighed.propensity),
+            // Exact enough to judge other routings by, later.
+            weighed.propensity * 100.0,
         )
     });
     considered.splice(0..0, own);
