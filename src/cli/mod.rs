@@ -32,6 +32,7 @@ mod plan;
 mod sandbox;
 mod serve;
 mod show;
+mod simulate;
 mod transfer;
 mod trigger;
 mod verify;
@@ -91,6 +92,8 @@ enum Command {
     Backtest(backtest::Args),
     /// Run made histories that go wrong, and check every promise.
     Chaos(chaos::Args),
+    /// Play a schedule over a known or made world, and compare it.
+    Simulate(simulate::Args),
     /// Print shell completions.
     Completions(completions::Args),
 }
@@ -137,6 +140,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backup(args) => backup::run(args),
         Command::Backtest(args) => backtest::run(args),
         Command::Chaos(args) => chaos::run(args),
+        Command::Simulate(args) => simulate::run(args),
         Command::Completions(args) => completions::run(args),
     }
 }

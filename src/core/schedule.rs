@@ -1,11 +1,12 @@
 //! The retry schedule: on which day, and at which hour of the customer's day, an attempt is made.
 //!
 //! Why here: few attempts, evenly spaced over the window, are a strong baseline; in replayed bank
-//! balances window and spacing explain most of what comes back. Technical failures are off the
-//! schedule: they are retried soon.
+//! balances window and spacing explain most of what comes back. A learned plan of days
+//! (`learning::timing`) is an argument; without one the smart schedule is the even one. Technical
+//! failures are off the schedule: they are retried soon.
 //!
 //! What must stay true: a delay that the network stated is kept to the second; never two customers
-//! of a merchant at the same moment because of the schedule alone.
+//! of a merchant at the same moment because of the schedule alone; a plan moves days, it adds none.
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -36,23 +37,29 @@ pub struct Frame<'a> {
     pub zone: &'a TimeZone,
     /// What spreads the customers over the hours: the case's id.
     pub salt: &'a str,
+    /// The days of the attempts that are left, as learned evidence puts them; only the smart
+    /// schedule follows it.
+    pub plan: Option<&'a [u32]>,
 }
 
 /// The next slot, and which of how many it is; `None` when the schedule has no slot left.
 pub fn next_slot(schedule: &Schedule, frame: &Frame<'_>) -> Option<Slot> {
-    let days = slot_days(schedule, frame);
-    let left = days.len().saturating_sub(frame.made as usize);
-    if left == 0 {
-        return None;
-    }
-    let total = days.len();
+    let made = frame.made as usize;
+    let slots = slots(schedule, frame.plan, frame.window_days, frame.max_attempts);
+    // A plan holds only what is left; other schedules hold what was made, too.
+    let (of, passed) = match slots.kind {
+        Laid::Ahead => (made + slots.seconds.len(), made),
+        Laid::Whole => (slots.seconds.len(), 0),
+    };
+    let skip = made - passed;
     // Attempts left are laid on the last slots that are still ahead.
-    days.into_iter().enumerate().skip(frame.made as usize).find_map(|(index, seconds)| {
+    slots.seconds.into_iter().enumerate().skip(skip).find_map(|(index, seconds)| {
+        let index = index + passed;
         let day = frame.from + SignedDuration::from_secs(seconds);
         let at = in_the_morning(day, frame, index);
         let at =
             if at < frame.earliest && frame.earliest <= day + SLACK { frame.earliest } else { at };
-        (at >= frame.earliest).then_some(Slot { at, number: index + 1, of: total })
+        (at >= frame.earliest).then_some(Slot { at, number: index + 1, of })
     })
 }
 
@@ -70,16 +77,42 @@ pub struct Slot {
     pub of: usize,
 }
 
-/// Offsets of all slots from the start, in seconds.
-fn slot_days(schedule: &Schedule, frame: &Frame<'_>) -> Vec<i64> {
-    const DAY: i64 = 86_400;
-    match schedule {
-        Schedule::Days(days) => days.iter().map(|day| i64::from(*day) * DAY).collect(),
-        Schedule::Even | Schedule::Smart => {
-            let (window, count) = (i64::from(frame.window_days), i64::from(frame.max_attempts));
-            (1..=count).map(|slot| window * DAY * slot / count).collect()
+/// Whether a layout holds all attempts, or those that are left.
+enum Laid {
+    Ahead,
+    Whole,
+}
+
+/// Offsets of slots from the start, in seconds.
+struct Slots {
+    kind: Laid,
+    seconds: Vec<i64>,
+}
+
+const DAY: i64 = 86_400;
+
+fn slots(schedule: &Schedule, plan: Option<&[u32]>, window: u32, attempts: u32) -> Slots {
+    let whole_days = |days: &[u32]| days.iter().map(|day| i64::from(*day) * DAY).collect();
+    let (kind, seconds) = match (schedule, plan) {
+        (Schedule::Smart, Some(days)) => {
+            // What is beyond the window or the number of attempts is no plan of this schedule.
+            let within = days.iter().filter(|day| **day <= window).take(attempts as usize);
+            (Laid::Ahead, whole_days(&within.copied().collect::<Vec<_>>()))
         }
-    }
+        (Schedule::Days(days), _) => (Laid::Whole, whole_days(days)),
+        (Schedule::Even | Schedule::Smart, _) => {
+            let (window, count) = (i64::from(window), i64::from(attempts));
+            (Laid::Whole, (1..=count).map(|slot| window * DAY * slot / count).collect())
+        }
+    };
+    Slots { kind, seconds }
+}
+
+/// The slots in whole days after the failure, for worlds that know no hours; to the nearest day.
+pub fn days(schedule: &Schedule, plan: Option<&[u32]>, window: u32, attempts: u32) -> Vec<u32> {
+    let slots = slots(schedule, plan, window, attempts);
+    let nearest = |seconds: i64| u32::try_from((seconds + DAY / 2) / DAY).unwrap_or(u32::MAX);
+    slots.seconds.into_iter().map(nearest).collect()
 }
 
 /// The same local day, in the morning hours, spread over the customers.
@@ -122,6 +155,7 @@ mod tests {
             earliest,
             zone,
             salt: "case_1",
+            plan: None,
         }
     }
 
@@ -162,5 +196,28 @@ mod tests {
             seen.insert(next_slot(&Schedule::Even, &frame).unwrap().at);
         }
         assert!(seen.len() > 45, "{}", seen.len());
+    }
+
+    #[test]
+    fn a_plan_moves_the_days_of_the_smart_schedule_alone() {
+        let zone = TimeZone::UTC;
+        let plan = [9, 12, 26];
+        let planned = Frame { plan: Some(&plan), ..frame(&zone, 1, at(1.0)) };
+        let slot = next_slot(&Schedule::Smart, &planned).unwrap();
+        assert_eq!((slot.number, slot.of), (2, 4));
+        let day = (slot.at.as_second() - at(0.0).as_second()) as f64 / 86_400.0;
+        assert!((day - 9.0).abs() < 1.0, "{day}");
+        let late = Frame { earliest: at(10.0), ..planned };
+        assert_eq!(next_slot(&Schedule::Smart, &late).unwrap().at, at(10.0), "it is made up for");
+        let unplanned = frame(&zone, 1, at(1.0));
+        assert_eq!(next_slot(&Schedule::Even, &planned), next_slot(&Schedule::Even, &unplanned));
+        assert_eq!(next_slot(&Schedule::Smart, &unplanned), next_slot(&Schedule::Even, &unplanned));
+    }
+
+    #[test]
+    fn a_plan_adds_no_attempt_and_leaves_no_window() {
+        assert_eq!(days(&Schedule::Smart, Some(&[3, 9, 40]), 28, 2), [3, 9]);
+        assert_eq!(days(&Schedule::Smart, None, 28, 3), [9, 19, 28]);
+        assert_eq!(days(&Schedule::Days(vec![3, 8]), Some(&[9]), 28, 4), [3, 8]);
     }
 }

@@ -3,3 +3,4 @@
 pub mod backtest;
 pub mod chaos;
 pub mod plan;
+pub mod simulate;

@@ -114,6 +114,7 @@ impl Stepper<'_> {
                 earliest,
                 zone: &self.zone,
                 salt: self.case.id.as_str(),
+                plan: None,
             },
         );
         match slot {

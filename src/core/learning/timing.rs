@@ -1,0 +1,225 @@
+//! Learned timing: on which days a charge that was declined goes through, and which days to try.
+//!
+//! Why here: even spacing is a strong baseline, and what moves a day away from it is evidence only:
+//! how this customer's last bill went, how bills of the same day of the month went, how declines of
+//! the same kind went. Each level is shrunk toward the one above, and the topmost is a curve whose
+//! best plan *is* even spacing ([`estimate`]). The days of a plan are chosen together, each by what
+//! it adds when those before it were declined ([`choose`]).
+//!
+//! What must stay true: no evidence gives no plan, and the schedule stays even; a plan keeps to its
+//! window, its gap and its number of days; no input can make a probability that is no number.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use self::cells::Cells;
+use self::lifts::Lifts;
+use crate::core::decline::Category;
+
+mod cells;
+mod choose;
+mod estimate;
+mod history;
+mod lifts;
+
+pub use cells::DAYS;
+pub use history::{Charge, Episode, History, episodes};
+
+/// What is learned of a month ago counts this much less, in thousandths: half of it in a year.
+const MONTHLY: u32 = 944;
+/// A plan that promises no more than this over even spacing is not worth leaving it for.
+const WORTH: f64 = 0.005;
+/// Tries of the same group of declines below which nothing is planned.
+const ENOUGH: f32 = 50.0;
+
+/// Declines that are learned about together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// No balance.
+    Funds,
+    /// No reason given, or none that we know.
+    Generic,
+    /// A limit of the card.
+    Limit,
+    /// Every other that is charged again.
+    Other,
+}
+
+impl Group {
+    /// How many there are.
+    const COUNT: usize = 4;
+
+    /// The group of a category.
+    pub fn of(category: Category) -> Self {
+        match category {
+            Category::InsufficientFunds => Self::Funds,
+            Category::GenericDecline | Category::Unknown => Self::Generic,
+            Category::LimitExceeded => Self::Limit,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What is known of the failed charge when its days are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Context {
+    /// By its newest refusal.
+    pub group: Group,
+    /// On which day, of the customer's own calendar, the first charge failed.
+    pub failed_on: Date,
+    /// How the customer's last bill went.
+    pub history: History,
+    /// Network and funding of the card: see [`segment`].
+    pub segment: u8,
+}
+
+/// The number of a card's network and funding; what is unknown has a number of its own.
+pub fn segment(network: Option<&str>, funding: Option<&str>) -> u8 {
+    let network = match network {
+        Some("visa") => 1,
+        Some("mastercard") => 2,
+        Some(_) => 3,
+        None => 0,
+    };
+    let funding = match funding {
+        Some("credit") => 1,
+        Some("debit") => 2,
+        Some(_) => 3,
+        None => 0,
+    };
+    network * 4 + funding
+}
+
+/// One try and what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tried {
+    /// Days from the first failure to the newest refusal before this try; 0: the first itself.
+    pub before: u32,
+    /// Days from the first failure to this try.
+    pub day: u32,
+    /// Whether it was approved.
+    pub approved: bool,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// Days from the first failure to the newest refusal.
+    pub declined: u32,
+    /// The first day that the rules allow.
+    pub earliest: u32,
+    /// The last day.
+    pub window: u32,
+    /// How many days.
+    pub attempts: u32,
+    /// Days between two attempts at least.
+    pub gap: u32,
+}
+
+/// Days that were chosen together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// Days after the first failure, ascending.
+    pub days: Vec<u32>,
+    /// The estimated probability that one of them is approved.
+    pub p: f64,
+    /// That the first is.
+    pub first: f64,
+    /// The estimate for even spacing of the same number of attempts.
+    pub even: f64,
+    /// How many tries of this group it rests on.
+    pub tries: f64,
+}
+
+/// What was learned about timing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Timing {
+    /// The month of the newest outcome, as year × 12 + month; 0: nothing was learned.
+    month: i32,
+    groups: [Learnt; Group::COUNT],
+}
+
+/// What was learned of one group.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Learnt {
+    cells: Cells,
+    lifts: Lifts,
+}
+
+impl Timing {
+    /// Counts one outcome.
+    pub fn learn(&mut self, context: &Context, tried: &Tried) {
+        if tried.day == 0 || tried.day <= tried.before || tried.day > DAYS as u32 {
+            return;
+        }
+        self.grow_old(context.failed_on);
+        let learnt = &mut self.groups[context.group as usize];
+        let (row, day) = (cells::row_of(tried.before), tried.day as usize);
+        let pair = cells::pair(row, day);
+        let expected = learnt.lifts.expected(context.group, row, day);
+        learnt.lifts.count(context, tried, expected);
+        let bill = bill_of(context.failed_on);
+        learnt.cells.count(bill, context.history as usize, pair, tried.approved);
+    }
+
+    /// The days to try, chosen together; `None` when what is known is not enough to leave even
+    /// spacing for, or nothing fits.
+    pub fn plan(&self, context: &Context, ask: &Ask) -> Option<Plan> {
+        let learnt = &self.groups[context.group as usize];
+        let tries = learnt.lifts.tries();
+        let fits = ask.window as usize <= DAYS && ask.attempts > 0;
+        if !fits || learnt.cells.is_empty() || tries < ENOUGH {
+            return None;
+        }
+        let chances = estimate::chances(learnt, context);
+        let days = choose::best(&chances, ask)?;
+        let p = choose::success(&chances, ask.declined, &days);
+        let even = choose::success(&chances, ask.declined, &choose::even(ask));
+        if p < even + WORTH {
+            return None;
+        }
+        let first = choose::success(&chances, ask.declined, &days[..1]);
+        Some(Plan { days, p, first, even, tries: f64::from(tries) })
+    }
+
+    /// Takes over what another learned.
+    pub fn merge(&mut self, other: &Self) {
+        let mut other = other.clone();
+        let month = self.month.max(other.month);
+        self.to_month(month);
+        other.to_month(month);
+        for (mine, theirs) in self.groups.iter_mut().zip(&other.groups) {
+            mine.cells.merge(&theirs.cells);
+            mine.lifts.merge(&theirs.lifts);
+        }
+    }
+
+    /// Whether nothing was learned.
+    pub fn is_empty(&self) -> bool {
+        self.groups.iter().all(|learnt| learnt.cells.is_empty())
+    }
+
+    /// Lets everything grow old up to this day: a month takes away a part of each count.
+    pub fn grow_old(&mut self, today: Date) {
+        self.to_month(i32::from(today.year()) * 12 + i32::from(today.month()));
+    }
+
+    fn to_month(&mut self, month: i32) {
+        let passed = if self.month == 0 { 0 } else { (month - self.month).clamp(0, 240) };
+        self.month = self.month.max(month);
+        for learnt in self.groups.iter_mut().filter(|_| passed > 0) {
+            for _ in 0..passed {
+                learnt.cells.age(MONTHLY, 1000);
+                learnt.lifts.age(MONTHLY, 1000);
+            }
+        }
+    }
+}
+
+/// By which counter the bills of this day of the month are counted.
+fn bill_of(failed_on: Date) -> usize {
+    (failed_on.day().unsigned_abs() as usize).saturating_sub(1) / 2
+}

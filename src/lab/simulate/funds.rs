@@ -1,0 +1,174 @@
+//! A simulation over a world file.
+//!
+//! Why here: what a world tells, and what a schedule may learn from it. A training world is known
+//! in full, as a merchant knows cases that ended: which days opened, after which refusals. Without
+//! one, only the customers' earlier charges teach, each once its day has come.
+//!
+//! What must stay true: nothing of a case's own `opens` reaches the choice of its days.
+
+use std::collections::BTreeSet;
+
+use super::replay::{self, Answer, Bank, Charging, Layout, Replay, Subject};
+use super::tally::Tally;
+use super::tuned;
+use super::world::WorldCase;
+use super::{Named, Options};
+use crate::core::decline::Category;
+use crate::core::learning::timing::{Context, DAYS, Group, History, Timing, Tried, episodes};
+use crate::core::policy::Schedule;
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+
+impl WorldCase {
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            failed_on: self.failed_on,
+            category: self.category,
+            wait: None,
+            past: &self.past,
+            segment: 0,
+        }
+    }
+}
+
+/// The days of a world, as a bank.
+struct Opens<'a>(&'a WorldCase);
+
+impl Bank for Opens<'_> {
+    fn charge(&mut self, ask: Charging) -> Answer {
+        let opens = self.0.opens.get(ask.gateway).copied().unwrap_or_default();
+        let open = ask.day < 64 && opens >> ask.day & 1 == 1;
+        if open { Answer::Approved } else { Answer::Declined(self.0.category, None) }
+    }
+
+    fn card_changed_after(&self, _: u32) -> Option<u32> {
+        None
+    }
+}
+
+/// A schedule made ready: with its days found, or its counters filled.
+pub(super) struct Ready {
+    /// The schedule as the core knows it.
+    pub(super) schedule: Schedule,
+    timing: Timing,
+    /// Without a training world: outcomes of the cases' own past, in the order of their dates.
+    past: Vec<(Date, Context, Tried)>,
+}
+
+/// Learns what a schedule needs to know.
+pub(super) fn ready(
+    named: &Named,
+    train: &[&WorldCase],
+    world: &[&WorldCase],
+    options: &Options,
+) -> Ready {
+    let mut ready = Ready { schedule: Schedule::Even, timing: Timing::default(), past: Vec::new() };
+    match named {
+        Named::Even => {}
+        Named::Days(days) => ready.schedule = Schedule::Days(days.clone()),
+        Named::Tuned => ready.schedule = Schedule::Days(tuned_days(train, options)),
+        Named::Smart => {
+            ready.schedule = Schedule::Smart;
+            train.iter().for_each(|case| learn(&mut ready.timing, case));
+            if train.is_empty() {
+                ready.past = past_of(world);
+            }
+        }
+    }
+    ready
+}
+
+/// Plays all cases. `progress` is told how many are done.
+pub(super) fn play(
+    mut ready: Ready,
+    world: &[&WorldCase],
+    options: &Options,
+    tally: &mut Tally,
+    mut progress: impl FnMut(u64),
+) {
+    let mut order: Vec<_> = world.to_vec();
+    order.sort_by(|a, b| (a.failed_on, &a.case).cmp(&(b.failed_on, &b.case)));
+    let mut known = 0;
+    for case in order {
+        let before = |(on, ..): &&(Date, Context, Tried)| *on < case.failed_on;
+        while let Some((_, context, tried)) = ready.past.get(known).as_ref().filter(|o| before(o)) {
+            ready.timing.learn(context, tried);
+            known += 1;
+        }
+        let replay = play_one(case, &ready.schedule, &ready.timing, options);
+        tally.add(&case.group, &case.customer, &replay);
+        progress(tally.all.cases);
+    }
+}
+
+fn play_one(case: &WorldCase, schedule: &Schedule, timing: &Timing, options: &Options) -> Replay {
+    let layout = Layout {
+        schedule,
+        timing,
+        attempts: options.attempts,
+        window: options.window,
+        gateways: case.opens.len(),
+    };
+    replay::replay(&case.subject(), &mut Opens(case), &layout)
+}
+
+/// What a case that has ended teaches: after a refusal on any day, which later days opened.
+fn learn(timing: &mut Timing, case: &WorldCase) {
+    let context = case.subject().context(case.category);
+    // With several gateways in turn a day counts as open when the first that is tried opens.
+    let opens = case.opens.last().copied().unwrap_or_default();
+    let open = |day: u32| opens >> day & 1 == 1;
+    let days = DAYS as u32;
+    for before in (0..days).filter(|day| *day == 0 || !open(*day)) {
+        for day in before + 1..=days {
+            timing.learn(&context, &Tried { before, day, approved: open(day) });
+        }
+    }
+}
+
+/// What the customers' earlier charges teach, by date. Charges that several cases tell count once.
+fn past_of(world: &[&WorldCase]) -> Vec<(Date, Context, Tried)> {
+    let mut seen = BTreeSet::new();
+    let mut outcomes = Vec::new();
+    for case in world {
+        for episode in episodes(&case.past) {
+            if !seen.insert((&case.customer, episode.failed_on, episode.tries.clone())) {
+                continue;
+            }
+            let context = Context {
+                group: Group::of(case.category),
+                failed_on: episode.failed_on,
+                history: History::of(&case.past, episode.failed_on),
+                segment: 0,
+            };
+            let mut before = 0;
+            for (day, approved) in episode.tries {
+                let on = episode.failed_on.saturating_add(i64::from(day).days());
+                outcomes.push((on, context, Tried { before, day, approved }));
+                before = day;
+            }
+        }
+    }
+    outcomes.sort_by_key(|(on, context, tried)| (*on, context.failed_on, tried.day));
+    outcomes
+}
+
+fn tuned_days(train: &[&WorldCase], options: &Options) -> Vec<u32> {
+    let retried = |case: &&&WorldCase| may_be_retried(case.category);
+    let train: Vec<_> = train.iter().filter(retried).map(|case| &case.opens).collect();
+    tuned::best_days(options.attempts, options.window, |days| {
+        let opens = |opens: &[u64]| {
+            let gateways = opens.len().max(1);
+            let tries = days.iter().enumerate();
+            tries.into_iter().any(|(n, day)| {
+                opens.get((n + 1) % gateways).is_some_and(|opens| opens >> day & 1 == 1)
+            })
+        };
+        train.iter().filter(|case| opens(case)).count() as f64
+    })
+}
+
+fn may_be_retried(category: Category) -> bool {
+    use crate::core::decline::{RetryMode, policy};
+    matches!(policy(category).retry, RetryMode::Schedule | RetryMode::Soon)
+}
