@@ -91,8 +91,8 @@ pub fn segment(network: Option<&str>, funding: Option<&str>) -> u8 {
     network * 4 + funding
 }
 
-/// One try and what came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One day of one case, and whether a charge on it was approved.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tried {
     /// Days from the first failure to the newest refusal before this try; 0: the first itself.
     pub before: u32,
@@ -100,6 +100,20 @@ pub struct Tried {
     pub day: u32,
     /// Whether it was approved.
     pub approved: bool,
+    /// How far it counts, 0 to 1: less for a case that perhaps no day would have helped.
+    pub weight: f32,
+}
+
+/// How a case ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Its last attempt was approved.
+    Approved,
+    /// All its attempts were declined.
+    Declined,
+    /// Its last refusal was one that no attempt on the schedule follows: the card was closed or has
+    /// to change. Its days tell nothing about days.
+    Barred,
 }
 
 /// What is asked for.
@@ -109,9 +123,11 @@ pub struct Ask {
     pub declined: u32,
     /// The first day that the rules allow.
     pub earliest: u32,
+    /// The day that the network named in its advice: the plan begins with it.
+    pub named: Option<u32>,
     /// The last day.
     pub window: u32,
-    /// How many days.
+    /// How many days more.
     pub attempts: u32,
     /// Days between two attempts at least.
     pub gap: u32,
@@ -128,6 +144,8 @@ pub struct Plan {
     pub first: f64,
     /// The estimate for even spacing of the same number of attempts.
     pub even: f64,
+    /// Whether they are others than even spacing's.
+    pub moved: bool,
     /// How many tries of this group it rests on.
     pub tries: f64,
 }
@@ -150,19 +168,46 @@ struct Learnt {
 }
 
 impl Timing {
-    /// Counts one outcome.
+    /// Counts one day of one case.
     pub fn learn(&mut self, context: &Context, tried: &Tried) {
         if tried.day == 0 || tried.day <= tried.before || tried.day > DAYS as u32 {
             return;
         }
         self.grow_old(context.failed_on);
         let learnt = &mut self.groups[context.group as usize];
-        let (row, day) = (cells::row_of(tried.before), tried.day as usize);
-        let pair = cells::pair(row, day);
-        let expected = learnt.lifts.expected(context.group, row, day);
-        learnt.lifts.count(context, tried, expected);
-        let bill = bill_of(context.failed_on);
-        learnt.cells.count(bill, context.history as usize, pair, tried.approved);
+        learnt.lifts.count(context, tried);
+        let pair = cells::pair(cells::row_of(tried.before), tried.day as usize);
+        let at = (bill_of(context.failed_on), context.history as usize, pair);
+        learnt.cells.count(at, tried.approved, tried.weight);
+    }
+
+    /// Counts a case that ended: its tries in their order, each with what was known before it.
+    ///
+    /// A case that was declined on every day was perhaps hopeless: the account is not used any
+    /// more, the card is dead and nobody says so. Counted in full it would make every later day
+    /// look bad, since only such cases are tried that often. So it counts by how likely it was not
+    /// hopeless, given the days that it was tried on (one step of expectation maximization).
+    pub fn learn_case(&mut self, tries: &[(Context, u32)], end: End) {
+        let Some((first, _)) = tries.first() else { return };
+        let hopeless = self.groups[first.group as usize].lifts.hopeless();
+        let (mut before, mut open) = (0, 1.0);
+        for (context, day) in tries {
+            let lifts = &self.groups[context.group as usize].lifts;
+            open *= 1.0 - lifts.expected(context.group, cells::row_of(before), *day as usize);
+            before = *day;
+        }
+        let weight = match end {
+            End::Approved => 1.0,
+            End::Declined => (1.0 - hopeless) * open / (hopeless + (1.0 - hopeless) * open),
+            End::Barred => 0.0,
+        };
+        self.groups[first.group as usize].lifts.count_case(1.0 - weight);
+        before = 0;
+        for (number, (context, day)) in (1..).zip(tries) {
+            let approved = end == End::Approved && number == tries.len();
+            self.learn(context, &Tried { before, day: *day, approved, weight });
+            before = *day;
+        }
     }
 
     /// The days to try, chosen together; `None` when what is known is not enough to leave even
@@ -175,14 +220,17 @@ impl Timing {
             return None;
         }
         let chances = estimate::chances(learnt, context);
-        let days = choose::best(&chances, ask)?;
-        let p = choose::success(&chances, ask.declined, &days);
-        let even = choose::success(&chances, ask.declined, &choose::even(ask));
-        if p < even + WORTH {
-            return None;
-        }
-        let first = choose::success(&chances, ask.declined, &days[..1]);
-        Some(Plan { days, p, first, even, tries: f64::from(tries) })
+        let days = match ask.named {
+            None => choose::best(&chances, ask),
+            Some(day) => choose::best_after(&chances, ask, day),
+        };
+        let p = choose::success(&chances, ask, &days);
+        let spaced = choose::even(ask);
+        let even = choose::success(&chances, ask, &spaced);
+        let moved = p >= even + WORTH || ask.named.is_some();
+        let (days, p) = if moved { (days, p) } else { (spaced, even) };
+        let first = choose::success(&chances, ask, days.get(..1)?);
+        Some(Plan { days, p, first, even, moved, tries: f64::from(tries) })
     }
 
     /// Takes over what another learned.

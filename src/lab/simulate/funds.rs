@@ -121,7 +121,7 @@ fn learn(timing: &mut Timing, case: &WorldCase) {
     let days = DAYS as u32;
     for before in (0..days).filter(|day| *day == 0 || !open(*day)) {
         for day in before + 1..=days {
-            timing.learn(&context, &Tried { before, day, approved: open(day) });
+            timing.learn(&context, &Tried { before, day, approved: open(day), weight: 1.0 });
         }
     }
 }
@@ -144,7 +144,8 @@ fn past_of(world: &[&WorldCase]) -> Vec<(Date, Context, Tried)> {
             let mut before = 0;
             for (day, approved) in episode.tries {
                 let on = episode.failed_on.saturating_add(i64::from(day).days());
-                outcomes.push((on, context, Tried { before, day, approved }));
+                let tried = Tried { before, day, approved, weight: 1.0 };
+                outcomes.push((on, context, tried));
                 before = day;
             }
         }

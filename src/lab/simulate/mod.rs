@@ -7,6 +7,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`world`] | reads a world file |
+//! | [`issuer`] | the built-in issuer model |
 //! | [`replay`] | plays one case to its end |
 //! | [`tuned`] | finds the baseline's days |
 //! | [`tally`] | sums, and intervals by customer |
@@ -19,9 +20,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use self::tally::{Sums, Tally};
+use crate::core::policy::Schedule;
 use self::world::WorldCase;
+pub use self::made::Setting;
 
 mod funds;
+pub mod issuer;
+mod made;
 pub mod replay;
 pub mod tally;
 pub mod tuned;
@@ -169,6 +174,36 @@ pub fn cross_validated(
     report
 }
 
+/// Simulates over an issuer model.
+pub fn of_model(setting: &Setting, options: &Options, mut progress: impl FnMut(f64)) -> Report {
+    let schedules = 1 + options.against.len();
+    let total = (setting.cases * schedules as u64).max(1) as f64;
+    let mut done = 0;
+    let mut tally_of = |named: &Named| {
+        let ready = made::ready(named, setting, options);
+        let mut tally = Tally::default();
+        let played = |n| progress((done + n) as f64 / total);
+        made::play(&ready, setting, options, &mut tally, played);
+        done += setting.cases;
+        (text_of(named, &ready.schedule), tally)
+    };
+    let (text, tally) = tally_of(&options.schedule);
+    let others: Vec<_> = options.against.iter().map(tally_of).collect();
+    let mut report = report(text, &tally, &others, options);
+    report.training_cases = setting.train_cases;
+    report
+}
+
+/// The schedule's name, with the days that were found for it.
+fn text_of(named: &Named, schedule: &Schedule) -> String {
+    match (named, schedule) {
+        (Named::Tuned, Schedule::Days(days)) => {
+            format!("tuned ({})", Named::Days(days.clone()).text())
+        }
+        _ => named.text(),
+    }
+}
+
 type Round<'a> = (Vec<&'a WorldCase>, Vec<&'a WorldCase>);
 
 fn of_rounds(rounds: &[Round<'_>], options: &Options, progress: &mut impl FnMut(f64)) -> Report {
@@ -181,11 +216,7 @@ fn of_rounds(rounds: &[Round<'_>], options: &Options, progress: &mut impl FnMut(
         let mut text = named.text();
         for (world, train) in rounds {
             let ready = funds::ready(named, train, world, options);
-            if let (Named::Tuned, crate::core::policy::Schedule::Days(days)) =
-                (named, &ready.schedule)
-            {
-                text = format!("tuned ({})", Named::Days(days.clone()).text());
-            }
+            text = text_of(named, &ready.schedule);
             funds::play(ready, world, options, &mut tally, |n| progress((done + n as f64) / total));
         }
         done += tally.all.cases as f64;

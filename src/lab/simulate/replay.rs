@@ -10,7 +10,7 @@
 use jiff::civil::Date;
 
 use crate::core::decline::{self, Category, RetryMode};
-use crate::core::learning::timing::{Ask, Charge, Context, Group, History, Timing, Tried};
+use crate::core::learning::timing::{Ask, Charge, Context, End, Group, History, Timing};
 use crate::core::policy::Schedule;
 use crate::core::schedule;
 
@@ -94,7 +94,9 @@ pub struct Replay {
     /// Every attempt, technical ones included.
     pub attempts: u32,
     /// What a merchant could learn from it, with the category before each try.
-    pub tried: Vec<(Category, Tried)>,
+    pub tried: Vec<(Category, u32)>,
+    /// How it ended.
+    pub end: Option<End>,
 }
 
 /// A case under way.
@@ -103,6 +105,7 @@ struct Run<'a, 'b> {
     layout: &'a Layout<'b>,
     category: Category,
     wait: Option<u32>,
+    changed: Option<u32>,
     declined: u32,
     made: u32,
     technical: usize,
@@ -112,42 +115,65 @@ struct Run<'a, 'b> {
 pub fn replay(subject: &Subject<'_>, bank: &mut impl Bank, layout: &Layout<'_>) -> Replay {
     let mut done = Replay::default();
     let (category, wait) = (subject.category, subject.wait);
-    let mut run =
-        Run { subject, layout, category, wait, declined: 0, made: 0, technical: 0 };
+    let mut run = Run {
+        subject,
+        layout,
+        category,
+        wait,
+        changed: None,
+        declined: 0,
+        made: 0,
+        technical: 0,
+    };
     while let Some(day) = run.next_day(bank).filter(|day| *day <= layout.window) {
         done.attempts += 1;
         let gateway = done.attempts as usize % layout.gateways.max(1);
         let answer = bank.charge(Charging { day, gateway });
-        let approved = answer == Answer::Approved;
-        done.tried.push((run.category, Tried { before: run.declined, day, approved }));
+        // A day that the network or the customer named says nothing about other days.
+        if run.wait.is_none() && run.changed != Some(day) {
+            done.tried.push((run.category, day));
+        }
         match answer {
             Answer::Approved => {
                 done.recovered = Some(day);
+                // A changed card went through: the days before it waited for nothing.
+                let changed = run.changed == Some(day);
+                done.end = Some(if changed { End::Barred } else { End::Approved });
                 break;
             }
             Answer::Declined(category, wait) => {
                 (run.category, run.wait, run.declined) = (category, wait, day);
+                done.end = Some(if barred(category) { End::Barred } else { End::Declined });
             }
         }
     }
     done
 }
 
+fn barred(category: Category) -> bool {
+    matches!(decline::policy(category).retry, RetryMode::AfterCustomer | RetryMode::Never)
+}
+
 impl Run<'_, '_> {
     fn next_day(&mut self, bank: &impl Bank) -> Option<u32> {
         let policy = decline::policy(self.category);
-        match policy.retry {
-            RetryMode::Never => None,
-            RetryMode::AfterCustomer => bank.card_changed_after(self.declined),
+        // A changed card is charged at once, whatever was planned.
+        self.changed = bank.card_changed_after(self.declined);
+        let (planned, counts) = match policy.retry {
+            RetryMode::Never | RetryMode::AfterCustomer => (None, false),
             RetryMode::Soon if self.technical < policy.soon_delays_s.len() => {
                 self.technical += 1;
-                Some(self.declined + 1)
+                (Some(self.declined + 1), false)
             }
-            RetryMode::Soon | RetryMode::Schedule => {
-                let day = self.on_schedule()?;
-                self.made += 1;
-                Some(day)
+            RetryMode::Soon | RetryMode::Schedule => (self.on_schedule(), true),
+        };
+        match (planned, self.changed) {
+            (Some(planned), Some(changed)) if changed < planned => Some(changed),
+            (Some(planned), _) => {
+                self.made += u32::from(counts);
+                Some(planned)
             }
+            (None, changed) => changed,
         }
     }
 
@@ -162,6 +188,7 @@ impl Run<'_, '_> {
             let ask = Ask {
                 declined: self.declined,
                 earliest: stated.unwrap_or(if self.made == 0 { 1 } else { self.declined + GAP }),
+                named: stated,
                 window: layout.window,
                 attempts: layout.attempts - self.made,
                 gap: GAP,

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     fn replay(recovered: bool) -> Replay {
-        Replay { recovered: recovered.then_some(3), attempts: 1, tried: Vec::new() }
+        Replay { recovered: recovered.then_some(3), attempts: 1, ..Replay::default() }
     }
 
     #[test]

@@ -103,11 +103,15 @@ impl Cells {
         self.0.get(start..start + PAIRS).unwrap_or_default()
     }
 
-    pub(super) fn count(&mut self, bill: usize, history: usize, pair: usize, approved: bool) {
+    /// Counts a try with its weight, 0 to 1.
+    pub(super) fn count(&mut self, at: (usize, usize, usize), approved: bool, weight: f32) {
         self.0.resize(Self::LENGTH, Count::default());
-        let approved = if approved { ONE } else { 0 };
+        let (bill, history, pair) = at;
+        // A cast of a float saturates; one that is no number becomes 0.
+        let tries = (weight.clamp(0.0, 1.0) * f32::from(ONE)).round() as u16;
+        let approved = if approved { tries } else { 0 };
         if let Some(count) = self.0.get_mut((bill * History::COUNT + history) * PAIRS + pair) {
-            count.add(Count { tries: ONE, approved });
+            count.add(Count { tries, approved });
         }
     }
 
@@ -212,7 +216,7 @@ mod tests {
     #[test]
     fn what_is_old_is_forgotten_in_the_end() {
         let mut cells = Cells::default();
-        cells.count(3, 1, 7, true);
+        cells.count((3, 1, 7), true, 1.0);
         for _ in 0..100 {
             cells.age(944, 1000);
         }

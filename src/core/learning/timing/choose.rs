@@ -1,68 +1,83 @@
 //! The choice: the days of a plan together.
 //!
 //! Why here: a day that is good by itself is worth little behind one that is much like it. What a
-//! plan gains from a day is its chance *after the refusals before it*; the newest of them tells the
-//! most, so a plan is a chain, and the best chain of K days is found exactly, going through the
-//! window day by day (no greedy search, no swaps needed). Ties go to the earlier day.
+//! plan gains from a day is its chance *after the refusals before it*, of which the newest tells
+//! the most; so a plan is a chain, and the best chain of K days is found exactly, from the last day
+//! of the window back (no greedy search, no swaps needed). Ties go to the later day.
 //!
 //! What must stay true: the days are within earliest and window, ascending, a gap apart.
 
 use super::Ask;
+use super::cells::DAYS;
 use super::estimate::Chances;
 
-/// The best days; `None` when so many do not fit.
-pub(super) fn best(chances: &Chances, ask: &Ask) -> Option<Vec<u32>> {
-    let (first, last) = (ask.earliest.max(ask.declined + 1) as usize, ask.window as usize);
-    let gap = ask.gap.max(1) as usize;
-    let count = ask.attempts as usize;
-    if first + (count - 1) * gap > last {
-        return None;
-    }
-    // By day: the smallest chance that all of a chain that ends there are declined, and by which
-    // day before it.
-    let open = |before: usize, day: usize| 1.0 - chances.at(before, day);
-    let mut ends: Vec<f64> = (0..=last)
-        .map(|day| if day < first { f64::INFINITY } else { open(ask.declined as usize, day) })
-        .collect();
-    let mut ways: Vec<Vec<usize>> = Vec::with_capacity(count);
-    for _ in 1..count {
-        let mut next = vec![f64::INFINITY; last + 1];
-        let mut way = vec![0; last + 1];
-        for day in first + gap..=last {
-            for before in first..=day - gap {
-                let all = ends[before] * open(before, day);
-                if all < next[day] {
-                    (next[day], way[day]) = (all, before);
+/// The best days; fewer than asked for where no more fit, none where none does.
+pub(super) fn best(chances: &Chances, ask: &Ask) -> Vec<u32> {
+    let last = ask.window.min(DAYS as u32);
+    // By the day of the last refusal: what the attempts after it are worth, and when the next is.
+    let mut worth = vec![0.0; DAYS + 1];
+    let mut ways: Vec<Vec<u32>> = Vec::with_capacity(ask.attempts as usize);
+    for left in 1..=ask.attempts {
+        let first_left = left == ask.attempts;
+        let mut next = vec![0.0; DAYS + 1];
+        let mut way = vec![0; DAYS + 1];
+        let befores = if first_left { ask.declined..=ask.declined } else { ask.declined..=last };
+        for before in befores {
+            let gap = if first_left { 1 } else { ask.gap.max(1) };
+            for day in (before + gap).max(ask.earliest).max(1)..=last {
+                let chance = chances.at(before, day);
+                let value = chance + (1.0 - chance) * worth[day as usize];
+                if value >= next[before as usize] {
+                    (next[before as usize], way[before as usize]) = (value, day);
                 }
             }
         }
-        ends = next;
+        worth = next;
         ways.push(way);
     }
-    let best = (first..=last).min_by(|a, b| ends[*a].total_cmp(&ends[*b]))?;
-    let mut days = vec![best];
+    let mut days = Vec::with_capacity(ways.len());
+    let mut before = ask.declined;
     for way in ways.iter().rev() {
-        days.push(way[*days.last()?]);
+        match way.get(before as usize) {
+            Some(0) | None => break,
+            Some(day) => {
+                days.push(*day);
+                before = *day;
+            }
+        }
     }
-    days.reverse();
-    Some(days.into_iter().map(|day| day as u32).collect())
+    days
+}
+
+/// The best days of which the first is `day`.
+pub(super) fn best_after(chances: &Chances, ask: &Ask, day: u32) -> Vec<u32> {
+    let day = day.max(ask.declined + 1);
+    if day > ask.window.min(DAYS as u32) {
+        return Vec::new();
+    }
+    let attempts = ask.attempts.saturating_sub(1);
+    let earliest = day + ask.gap.max(1);
+    let rest = best(chances, &Ask { declined: day, earliest, attempts, ..*ask });
+    [vec![day], rest].concat()
 }
 
 /// The chance that one of these days is approved.
-pub(super) fn success(chances: &Chances, declined: u32, days: &[u32]) -> f64 {
-    let mut before = declined as usize;
-    let mut open = 1.0;
-    for day in days.iter().map(|day| *day as usize) {
-        open *= 1.0 - chances.at(before, day);
-        before = day;
+pub(super) fn success(chances: &Chances, ask: &Ask, days: &[u32]) -> f64 {
+    let (mut before, mut open) = (ask.declined, 1.0);
+    for day in days {
+        open *= 1.0 - chances.at(before, *day);
+        before = *day;
     }
-    1.0 - open
+    chances.hope() * (1.0 - open)
 }
 
 /// The same number of days, evenly spaced from the last refusal to the end of the window.
 pub(super) fn even(ask: &Ask) -> Vec<u32> {
     let span = u64::from(ask.window.saturating_sub(ask.declined));
     let count = u64::from(ask.attempts.max(1));
-    let days = (1..=count).map(|slot| ask.declined + (span * slot / count) as u32);
-    days.map(|day| day.max(ask.earliest)).collect()
+    // To the nearest whole day.
+    let days = (1..=count).map(|slot| ask.declined + ((span * slot + count / 2) / count) as u32);
+    let mut days: Vec<_> = days.filter(|day| *day >= ask.earliest).collect();
+    days.dedup();
+    days
 }

@@ -1,50 +1,52 @@
 //! The estimate: how likely each day is approved, given the last refusal, for one case.
 //!
 //! Why here: partial pooling. Three levels, each shrunk toward the one above by a number of tries
-//! that it counts for: the group of declines with its main effects; bills of about the same day of
-//! the month; of those, the bills of customers whose last bill went like this one's.
+//! that it counts for: the group of declines with its main effects ([`super::lifts`]); bills of
+//! about the same day of the month; of those, the bills of customers whose last bill went like this
+//! one's.
 //!
 //! What must stay true: every estimate is a number strictly between 0 and 1.
 
-use super::cells::{BEFORES, BILLS, DAYS, PAIRS, first_day, pair};
+use super::cells::{BILLS, Count, PAIRS, pair, row_of};
 use super::history::History;
+use super::lifts::View;
 use super::{Context, Learnt, bill_of};
 
 /// Tries that the group's estimate counts for against bills of the same day.
-const BILL_TRIES: f32 = 4.0;
+const BILL_TRIES: f32 = 40.0;
 /// Tries that the estimate of the bill's day counts for against the own history.
-const HISTORY_TRIES: f32 = 6.0;
+const HISTORY_TRIES: f32 = 40.0;
 /// Weights of bills so many steps of two days apart: days of the month that are close behave alike.
 const NEAR: [f32; 4] = [1.0, 0.726, 0.278, 0.056];
 
 /// Chances of approval, by pair of the last refusal and a later day.
-pub(super) struct Chances(Vec<f32>);
+pub(super) struct Chances(View);
 
 impl Chances {
-    /// The chance on `day` after a refusal on day `before`.
-    pub(super) fn at(&self, before: usize, day: usize) -> f64 {
-        let row = super::cells::row_of(before as u32);
-        let chance = self.0.get(pair(row, day)).copied().unwrap_or_default();
-        f64::from(chance)
+    /// The chance on `day` after a refusal on day `before`, of a case that some day helps.
+    pub(super) fn at(&self, before: u32, day: u32) -> f64 {
+        let chance = self.0.chances.get(pair(row_of(before), day as usize)).copied();
+        f64::from(chance.unwrap_or_default()).clamp(0.001, 0.999)
+    }
+
+    /// That some day helps.
+    pub(super) fn hope(&self) -> f64 {
+        1.0 - f64::from(self.0.hopeless)
     }
 }
 
 /// The chances of one case.
 pub(super) fn chances(learnt: &Learnt, context: &Context) -> Chances {
     let (of_bill, of_history) = near(learnt, context);
-    let lifts: Vec<f32> =
-        (0..=DAYS).map(|day| learnt.lifts.lift(context, day as u32)).collect();
-    let mut chances = Vec::with_capacity(PAIRS);
-    for row in 0..BEFORES {
-        for (day, lift) in lifts.iter().enumerate().skip(first_day(row)) {
-            let at = pair(row, day);
-            let group = lifted(learnt.lifts.expected(context.group, row, day), *lift);
-            let bill = shrunk(of_bill[at], group, BILL_TRIES);
-            let history = shrunk(of_history[at], bill, HISTORY_TRIES);
-            chances.push(if history.is_finite() { history.clamp(0.001, 0.999) } else { group });
+    let mut view = learnt.lifts.view(context);
+    for (at, chance) in view.chances.iter_mut().enumerate() {
+        let bill = shrunk(of_bill[at], *chance, BILL_TRIES);
+        let history = shrunk(of_history[at], bill, HISTORY_TRIES);
+        if history.is_finite() {
+            *chance = history.clamp(0.001, 0.999);
         }
     }
-    Chances(chances)
+    Chances(view)
 }
 
 type Counts = Vec<(f32, f32)>;
@@ -69,7 +71,7 @@ fn near(learnt: &Learnt, context: &Context) -> (Counts, Counts) {
     (all, own)
 }
 
-fn add(sums: &mut Counts, counts: &[super::cells::Count], weight: f32) {
+fn add(sums: &mut Counts, counts: &[Count], weight: f32) {
     for (sum, count) in sums.iter_mut().zip(counts) {
         let (tries, approved) = count.numbers();
         sum.0 += weight * tries;
@@ -79,9 +81,4 @@ fn add(sums: &mut Counts, counts: &[super::cells::Count], weight: f32) {
 
 fn shrunk((tries, approved): (f32, f32), toward: f32, by: f32) -> f32 {
     (approved + by * toward) / (tries + by)
-}
-
-/// A chance under a main effect: so many times the rate, and never above 1.
-fn lifted(chance: f32, lift: f32) -> f32 {
-    1.0 - (1.0 - chance.clamp(0.001, 0.999)).powf(lift)
 }

@@ -1,31 +1,41 @@
-//! Main effects: what a group of declines has in common over all bills, and how much better than
-//! that a day of the month, a weekday or a kind of card is.
+//! Main effects: what a group of declines has in common over all bills, and how much better or
+//! worse than that go a weekday, a stretch of the calendar, a history, a kind of card.
 //!
-//! Why here: a table by bill day and history needs many outcomes. With few, "the 1st is twice as
-//! good as its distance from the failure lets expect" is learned from every bill at once.
+//! Why here: a table by bill day and history needs many outcomes. With few, "declined on the 12th,
+//! approved on the 2nd" is learned from every bill at once: what lies between two dates (a payday)
+//! matters more than when the first charge failed.
 //!
 //! What must stay true: an effect is approved over expected, both with the same head start, so one
 //! with little behind it is close to 1; it stays within bounds.
 
+use jiff::ToSpan as _;
 use serde::{Deserialize, Serialize};
 
-use super::cells::{DAYS, PAIRS, pair};
+use super::cells::{BEFORES, DAYS, PAIRS, first_day, pair, row_of};
+use super::history::History;
 use super::{Context, Group, Tried};
-use jiff::ToSpan as _;
 
 /// Expected approvals that every effect has as a head start.
 const HEAD_START: f32 = 20.0;
+/// The same for a stretch of the calendar, which is looked at with its neighbors.
+const STRETCH_HEAD_START: f32 = 8.0;
 /// Tries that the curve of the group counts for in each pair.
 const CURVE_TRIES: f32 = 10.0;
+/// Cases of which a share is assumed to be hopeless, as a head start, and that share.
+const HOPELESS: Share = Share(10.0, 50.0);
 /// No effect is stronger than this, or weaker than one over it.
 const BOUND: f32 = 4.0;
+/// How many segments there are.
+const SEGMENTS: usize = 16;
+/// Distances of two days.
+const GAPS: usize = DAYS / 2 + 1;
 
 /// Approved and expected; or approved and tried.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-struct Share(f32, f32);
+pub(super) struct Share(pub(super) f32, pub(super) f32);
 
 impl Share {
-    fn add(&mut self, approved: f32, of: f32) {
+    pub(super) fn add(&mut self, approved: f32, of: f32) {
         // Far beyond what any merchant has, and far below where adding one is lost.
         const FULL: f32 = 4_000_000.0;
         if self.1 > FULL {
@@ -41,6 +51,29 @@ impl Share {
         self.0 *= part;
         self.1 *= part;
     }
+
+    fn ratio(self, head_start: f32) -> f32 {
+        let ratio = (self.0 + head_start) / (self.1 + head_start);
+        if ratio.is_finite() { ratio.clamp(1.0 / BOUND, BOUND) } else { 1.0 }
+    }
+}
+
+/// A table of shares; empty until something was counted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Table(Vec<Share>);
+
+impl Table {
+    fn add(&mut self, length: usize, at: usize, approved: f32, of: f32) {
+        self.0.resize(length, Share::default());
+        if let Some(share) = self.0.get_mut(at) {
+            share.add(approved, of);
+        }
+    }
+
+    fn at(&self, at: usize) -> Share {
+        self.0.get(at).copied().unwrap_or_default()
+    }
 }
 
 /// The main effects of one group.
@@ -48,109 +81,168 @@ impl Share {
 #[serde(default)]
 pub(super) struct Lifts {
     /// By pair of days, over all bills.
-    pairs: Vec<Share>,
-    /// By day of the month.
-    month_days: Vec<Share>,
+    pairs: Table,
+    /// By day of the month of the last refusal, and days since.
+    stretches: Table,
+    /// By the customer's last bill, and days since the last refusal.
+    histories: Table,
     /// By weekday, from Monday.
-    weekdays: Vec<Share>,
+    weekdays: Table,
     /// By network and funding.
-    segments: Vec<Share>,
+    segments: Table,
+    /// Cases that no day would have helped, of all that ended.
+    hopeless: Share,
 }
 
-/// How many segments there are.
-const SEGMENTS: usize = 16;
-
-impl Lifts {
-    /// How likely a try on this day is approved, by the days alone.
-    pub(super) fn expected(&self, group: Group, row: usize, day: usize) -> f32 {
-        let Share(approved, tries) = self.pairs.get(pair(row, day)).copied().unwrap_or_default();
-        let gap = if row == 0 { day } else { day.saturating_sub(2 * row) + 1 };
-        (approved + CURVE_TRIES * curve(group, gap)) / (tries + CURVE_TRIES)
-    }
-
-    pub(super) fn count(&mut self, context: &Context, tried: &Tried, expected: f32) {
-        self.pairs.resize(PAIRS, Share::default());
-        self.month_days.resize(31, Share::default());
-        self.weekdays.resize(7, Share::default());
-        self.segments.resize(SEGMENTS, Share::default());
-        let approved = if tried.approved { 1.0 } else { 0.0 };
-        let row = super::cells::row_of(tried.before);
-        let at = Place::of(context, tried.day);
-        let shares = [
-            (self.pairs.get_mut(pair(row, tried.day as usize)), 1.0),
-            (self.month_days.get_mut(at.month_day), expected),
-            (self.weekdays.get_mut(at.weekday), expected),
-            (self.segments.get_mut(usize::from(context.segment)), expected),
-        ];
-        for (share, of) in shares {
-            if let Some(share) = share {
-                share.add(approved, of);
-            }
-        }
-    }
-
-    /// How much better a try on this day is than its distance from the failure tells.
-    pub(super) fn lift(&self, context: &Context, day: u32) -> f32 {
-        let at = Place::of(context, day);
-        let effects = [
-            self.month_days.get(at.month_day),
-            self.weekdays.get(at.weekday),
-            self.segments.get(usize::from(context.segment)),
-        ];
-        let lift: f32 = effects
-            .into_iter()
-            .map(|share| {
-                let Share(approved, expected) = share.copied().unwrap_or_default();
-                (approved + HEAD_START) / (expected + HEAD_START)
-            })
-            .product();
-        if lift.is_finite() { lift.clamp(1.0 / BOUND, BOUND) } else { 1.0 }
-    }
-
-    /// All tries of the group.
-    pub(super) fn tries(&self) -> f32 {
-        self.pairs.iter().map(|share| share.1).sum()
-    }
-
-    pub(super) fn merge(&mut self, other: &Self) {
-        let pairs = [
-            (&mut self.pairs, &other.pairs),
-            (&mut self.month_days, &other.month_days),
-            (&mut self.weekdays, &other.weekdays),
-            (&mut self.segments, &other.segments),
-        ];
-        for (mine, theirs) in pairs {
-            mine.resize(mine.len().max(theirs.len()), Share::default());
-            for (mine, theirs) in mine.iter_mut().zip(theirs) {
-                mine.add(theirs.0, theirs.1);
-            }
-        }
-    }
-
-    pub(super) fn age(&mut self, part: u32, of: u32) {
-        let part = part as f32 / of.max(1) as f32;
-        let all = [&mut self.pairs, &mut self.month_days, &mut self.weekdays, &mut self.segments];
-        for shares in all {
-            shares.iter_mut().for_each(|share| share.scale(part));
-        }
-    }
-}
-
-/// Where a day stands in the calendar.
+/// Where a pair of days stands in the calendar, and in the tables.
+#[derive(Debug, Clone, Copy)]
 struct Place {
-    month_day: usize,
+    stretch: usize,
+    history: usize,
     weekday: usize,
 }
 
 impl Place {
-    fn of(context: &Context, day: u32) -> Self {
-        let days = i64::from(day.min(DAYS as u32));
-        let date = context.failed_on.saturating_add(days.days());
+    fn of(context: &Context, before: u32, day: u32) -> Self {
+        let date = |days: u32| context.failed_on.saturating_add(i64::from(days).days());
+        let month_day = |days: u32| usize::from(date(days).day().unsigned_abs()).saturating_sub(1);
+        let gap = (day.saturating_sub(before) as usize).clamp(1, DAYS);
         Self {
-            month_day: usize::from(date.day().unsigned_abs()).saturating_sub(1),
-            weekday: usize::from(date.weekday().to_monday_zero_offset().unsigned_abs()),
+            stretch: month_day(before) * DAYS + gap - 1,
+            history: context.history as usize * GAPS + gap / 2,
+            weekday: usize::from(date(day).weekday().to_monday_zero_offset().unsigned_abs()),
         }
     }
+}
+
+/// What the tables tell of one case, for all pairs at once.
+pub(super) struct View {
+    /// Chances by pair, with the effects of calendar, history, weekday and card.
+    pub(super) chances: Vec<f32>,
+    /// That no day helps.
+    pub(super) hopeless: f32,
+}
+
+impl Lifts {
+    /// How likely a try on this day is approved, by the days alone.
+    pub(super) fn expected(&self, group: Group, row: usize, day: usize) -> f32 {
+        let Share(approved, tries) = self.pairs.at(pair(row, day));
+        let gap = if row == 0 { day } else { day.saturating_sub(2 * row) + 1 };
+        (approved + CURVE_TRIES * curve(group, gap)) / (tries + CURVE_TRIES)
+    }
+
+    pub(super) fn count(&mut self, context: &Context, tried: &Tried) {
+        let (row, day) = (row_of(tried.before), tried.day as usize);
+        let weight = if tried.weight.is_finite() { tried.weight.clamp(0.0, 1.0) } else { 0.0 };
+        let expected = weight * self.expected(context.group, row, day);
+        let place = Place::of(context, tried.before, tried.day);
+        let approved = if tried.approved { weight } else { 0.0 };
+        let segment = usize::from(context.segment);
+        self.pairs.add(PAIRS, pair(row, day), approved, weight);
+        self.stretches.add(31 * DAYS, place.stretch, approved, expected);
+        self.histories.add(History::COUNT * GAPS, place.history, approved, expected);
+        self.weekdays.add(7, place.weekday, approved, expected);
+        self.segments.add(SEGMENTS, segment, approved, expected);
+    }
+
+    /// Counts a case that ended, and how far it was hopeless.
+    pub(super) fn count_case(&mut self, hopeless: f32) {
+        self.hopeless.add(hopeless, 1.0);
+    }
+
+    /// The share of cases that no day helps.
+    pub(super) fn hopeless(&self) -> f32 {
+        let share = (self.hopeless.0 + HOPELESS.0) / (self.hopeless.1 + HOPELESS.1);
+        if share.is_finite() { share.clamp(0.0, 0.95) } else { 0.2 }
+    }
+
+    /// What is known for one case.
+    pub(super) fn view(&self, context: &Context) -> View {
+        let segment = self.segments.at(usize::from(context.segment)).ratio(HEAD_START);
+        let weekdays: [f32; 7] = std::array::from_fn(|n| self.weekdays.at(n).ratio(HEAD_START));
+        let first = Place::of(context, 0, 1);
+        let mut chances = Vec::with_capacity(PAIRS);
+        for row in 0..BEFORES {
+            let before = 2 * row as u32;
+            let month_day = Place::of(context, before, before + 1).stretch / DAYS;
+            for day in first_day(row)..=DAYS {
+                let gap = day.saturating_sub(before as usize).max(1);
+                let weekday = weekdays[(first.weekday + day + 6) % 7];
+                let history = self.histories.at(context.history as usize * GAPS + gap / 2);
+                let lift = segment
+                    * weekday
+                    * history.ratio(HEAD_START)
+                    * self.stretch(month_day, gap).ratio(STRETCH_HEAD_START);
+                let chance = self.expected(context.group, row, day);
+                chances.push(lifted(chance, lift.clamp(1.0 / BOUND, BOUND)));
+            }
+        }
+        View { chances, hopeless: self.hopeless() }
+    }
+
+    /// A stretch of the calendar with its neighbors: from a day earlier or later, a day longer or
+    /// shorter, to the same day or not.
+    fn stretch(&self, month_day: usize, gap: usize) -> Share {
+        let mut sum = Share::default();
+        for (from, by, weight) in NEIGHBORS {
+            let day = (month_day + 31).wrapping_add_signed(from) % 31;
+            let gap = gap.saturating_add_signed(by).clamp(1, DAYS);
+            let Share(approved, expected) = self.stretches.at(day * DAYS + gap - 1);
+            sum.add(weight * approved, weight * expected);
+        }
+        sum
+    }
+
+    /// All tries of the group.
+    pub(super) fn tries(&self) -> f32 {
+        self.pairs.0.iter().map(|share| share.1).sum()
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.tables().into_iter().zip(other.clone().tables()) {
+            mine.0.resize(mine.0.len().max(theirs.0.len()), Share::default());
+            for (mine, theirs) in mine.0.iter_mut().zip(&theirs.0) {
+                mine.add(theirs.0, theirs.1);
+            }
+        }
+        self.hopeless.add(other.hopeless.0, other.hopeless.1);
+    }
+
+    pub(super) fn age(&mut self, part: u32, of: u32) {
+        let part = part as f32 / of.max(1) as f32;
+        for table in self.tables() {
+            table.0.iter_mut().for_each(|share| share.scale(part));
+        }
+        self.hopeless.scale(part);
+    }
+
+    fn tables(&mut self) -> [&mut Table; 5] {
+        [
+            &mut self.pairs,
+            &mut self.stretches,
+            &mut self.histories,
+            &mut self.weekdays,
+            &mut self.segments,
+        ]
+    }
+}
+
+/// Stretches that tell of this one: days that they begin later, days that they are longer, weight.
+const NEIGHBORS: [(isize, isize, f32); 9] = [
+    (0, 0, 1.0),
+    (-1, 1, 0.7),
+    (1, -1, 0.7),
+    (0, 1, 0.4),
+    (0, -1, 0.4),
+    (-1, 0, 0.4),
+    (1, 0, 0.4),
+    (-2, 2, 0.3),
+    (2, -2, 0.3),
+];
+
+/// A chance under an effect: so many times the rate, and never above 1.
+fn lifted(chance: f32, lift: f32) -> f32 {
+    1.0 - (1.0 - chance.clamp(0.001, 0.999)).powf(lift)
 }
 
 /// How likely a charge is approved so many days after a refusal, before anything was learned.
@@ -170,10 +262,9 @@ pub(super) fn curve(group: Group, gap: usize) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::learning::timing::History;
 
     #[test]
-    fn a_day_that_goes_well_is_lifted_and_stays_within_bounds() {
+    fn a_stretch_that_goes_well_is_lifted_and_stays_within_bounds() {
         let context = Context {
             group: Group::Funds,
             failed_on: "2026-03-10".parse().unwrap(),
@@ -181,13 +272,14 @@ mod tests {
             segment: 0,
         };
         let mut lifts = Lifts::default();
-        assert!((lifts.lift(&context, 5) - 1.0).abs() < 1e-6);
+        let tried = |day, approved| Tried { before: 0, day, approved, weight: 1.0 };
+        let other = Context { failed_on: "2026-03-25".parse().unwrap(), ..context };
         for _ in 0..500 {
-            lifts.count(&context, &Tried { before: 0, day: 5, approved: true }, 0.2);
-            lifts.count(&context, &Tried { before: 0, day: 9, approved: false }, 0.3);
+            lifts.count(&context, &tried(5, true));
+            lifts.count(&other, &tried(5, false));
         }
-        assert!(lifts.lift(&context, 5) > 2.0);
-        assert!(lifts.lift(&context, 9) < 1.0);
-        assert!(lifts.lift(&context, 5) <= BOUND);
+        let at = |context: &Context, day| lifts.view(context).chances[pair(0, day)];
+        assert!(at(&context, 5) > 0.6 && at(&other, 5) < 0.4);
+        assert!((0.0..=1.0).contains(&at(&context, 29)));
     }
 }
