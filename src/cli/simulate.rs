@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::offline::{Usage, finish, print_json, print_line};
-use crate::lab::simulate::{self, Named, Options, Part, Report, world};
+use crate::lab::simulate::issuer::{self, Model};
+use crate::lab::simulate::tally::Difference;
+use crate::lab::simulate::{self, Named, Options, Part, Report, Setting, world};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -17,6 +19,7 @@ use crate::lab::simulate::{self, Named, Options, Part, Report, world};
   recoup simulate --train train.jsonl --folds 2 --attempts 1 --against tuned --against even
   recoup simulate --world test.jsonl --schedule days=3,8,15 --json
   recoup simulate --issuer-model --country CO --cases 20000 --gateways 2 --against tuned
+  recoup simulate --issuer-model --country CO,US,EU --draw 1,2,3 --against tuned
 
 A world has one failed charge a line:
   {\"case\":\"c1\",\"customer\":\"u1\",\"group\":\"a\",\"failed_on\":\"2026-03-01\",
@@ -26,7 +29,10 @@ are used in turn, {\"gateway_a\":[…],\"gateway_b\":[…]}. No schedule sees it
 
 The schedules: `smart` learns from the training file, else from the cases' past alone; `tuned` has
 the best fixed days of the training file; `even`; `days=3,8,15`. --against plays another over the
-same cases and gives the difference with its 95 % interval, by customer.")]
+same cases and gives the difference with its 95 % interval, by customer.
+
+The issuer model is made up (its numbers, with their sources, are in the program); `smart` and
+`tuned` learn from a history of it that is drawn apart.")]
 pub struct Args {
     /// The cases to play.
     #[arg(long, value_name = "FILE")]
@@ -52,6 +58,39 @@ pub struct Args {
     #[arg(long, value_name = "D", default_value_t = 28,
           value_parser = clap::value_parser!(u32).range(1..=60))]
     window: u32,
+    /// Instead of a file: cases of the built-in issuer model.
+    #[arg(long, conflicts_with_all = ["world", "train", "folds", "skip_bad"])]
+    issuer_model: bool,
+    /// The country of the model's paydays: CO, US or EU; several after commas.
+    #[arg(
+        long,
+        value_name = "COUNTRY",
+        value_delimiter = ',',
+        default_value = "CO",
+        requires = "issuer_model"
+    )]
+    country: Vec<String>,
+    /// Which draw of the model's numbers; 0 is its own; several after commas.
+    #[arg(
+        long,
+        value_name = "N",
+        value_delimiter = ',',
+        default_value = "0",
+        requires = "issuer_model"
+    )]
+    draw: Vec<u64>,
+    /// Cases of the model, for each country and draw.
+    #[arg(long, value_name = "N", default_value_t = 20_000, requires = "issuer_model",
+          value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    cases: u64,
+    /// Cases of the history that is learned from.
+    #[arg(long, value_name = "N", default_value_t = 20_000, requires = "issuer_model",
+          value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
+    train_cases: u64,
+    /// Gateways of the model, used in turn.
+    #[arg(long, value_name = "N", default_value_t = 2, requires = "issuer_model",
+          value_parser = clap::value_parser!(u8).range(1..=8))]
+    gateways: u8,
     /// What everything random follows from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -92,7 +131,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn simulated(args: &Args) -> anyhow::Result<ExitCode> {
     let options = options(args);
-    let report = of_files(args, &options)?;
+    let report =
+        if args.issuer_model { of_model(args, &options)? } else { of_files(args, &options)? };
     if args.json {
         print_json(&serde_json::to_value(&report)?)?;
     } else {
@@ -113,6 +153,27 @@ fn options(args: &Args) -> Options {
         window: args.window,
         seed: args.seed,
     }
+}
+
+fn of_model(args: &Args, options: &Options) -> Result<Report, Usage> {
+    let gateways = usize::from(args.gateways);
+    let mut settings = Vec::new();
+    for country in &args.country {
+        for draw in &args.draw {
+            let Some(model) = Model::new(country, *draw, gateways) else {
+                let known: Vec<_> = issuer::file().calendars.keys().map(String::as_str).collect();
+                let known = known.join(", ");
+                return Err(Usage::new(format!("no country `{country}` in the model: {known}")));
+            };
+            let (cases, train_cases) = (args.cases, args.train_cases);
+            let group = format!("{country} draw {draw}");
+            settings.push(Setting { model, gateways, cases, train_cases, group });
+        }
+    }
+    let mut progress = Progress::default();
+    let report = simulate::of_models(&settings, options, |share| progress.show(share));
+    progress.end();
+    Ok(report)
 }
 
 fn of_files(args: &Args, options: &Options) -> anyhow::Result<Report> {
@@ -184,14 +245,17 @@ fn in_words(report: &Report) -> String {
         lines.extend(report.by_group.iter().map(|(name, part)| part_in_words(name, part)));
     }
     for other in &report.against {
-        let [low, high] = other.difference_interval.map(|bound| bound * 100.0);
         lines.push(String::new());
         lines.push(format!("against {}", other.schedule));
-        lines.push(part_in_words("all", &other.sums));
-        let difference = other.difference * 100.0;
-        lines.push(format!(
-            "  {difference:+.2} points recovered, 95 % {low:+.2} to {high:+.2}"
-        ));
+        let all = (part_in_words("all", &other.sums), &other.difference);
+        let groups = other.by_group.iter().filter(|_| other.by_group.len() > 1);
+        let groups =
+            groups.map(|(name, group)| (part_in_words(name, &group.sums), &group.difference));
+        lines.extend(
+            std::iter::once(all)
+                .chain(groups)
+                .map(|(part, difference)| format!("{part}; {}", difference_in_words(difference))),
+        );
     }
     if report.training_cases > 0 {
         lines.push(format!("\nLearned from {} cases.", report.training_cases));
@@ -199,11 +263,17 @@ fn in_words(report: &Report) -> String {
     lines.join("\n")
 }
 
+fn difference_in_words(difference: &Difference) -> String {
+    let [low, high] = difference.difference_interval.map(|bound| bound * 100.0);
+    let points = difference.difference * 100.0;
+    format!("we {points:+.2} points, 95 % {low:+.2} to {high:+.2}")
+}
+
 fn part_in_words(name: &str, part: &Part) -> String {
     let share = part.recovered_share * 100.0;
     let name = if name.is_empty() { "no group" } else { name };
     format!(
-        "  {name:<12} {} of {} recovered, {share:.2} %, {:.2} attempts a case",
+        "  {name:<10} {} of {} recovered, {share:.2} %, {:.2} attempts a case",
         part.recovered, part.cases, part.attempts_per_case
     )
 }

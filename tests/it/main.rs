@@ -32,6 +32,7 @@ mod sandbox_command;
 mod sandbox_faults;
 mod sandbox_http;
 mod sandbox_webhooks;
+mod simulate;
 mod stripe_api;
 mod stripe_history;
 mod subscriptions;

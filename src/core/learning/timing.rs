@@ -21,6 +21,8 @@ mod choose;
 mod estimate;
 mod history;
 mod lifts;
+#[cfg(test)]
+mod tests;
 
 pub use cells::DAYS;
 pub use history::{Charge, Episode, History, episodes};
@@ -29,8 +31,8 @@ pub use history::{Charge, Episode, History, episodes};
 const MONTHLY: u32 = 944;
 /// A plan that promises no more than this over even spacing is not worth leaving it for.
 const WORTH: f64 = 0.005;
-/// Tries of the same group of declines below which nothing is planned.
-const ENOUGH: f32 = 50.0;
+/// Cases of the same group of declines below which nothing is planned.
+const ENOUGH: f32 = 80.0;
 
 /// Declines that are learned about together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -93,15 +95,15 @@ pub fn segment(network: Option<&str>, funding: Option<&str>) -> u8 {
 
 /// One day of one case, and whether a charge on it was approved.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tried {
+struct Tried {
     /// Days from the first failure to the newest refusal before this try; 0: the first itself.
-    pub before: u32,
+    before: u32,
     /// Days from the first failure to this try.
-    pub day: u32,
+    day: u32,
     /// Whether it was approved.
-    pub approved: bool,
+    approved: bool,
     /// How far it counts, 0 to 1: less for a case that perhaps no day would have helped.
-    pub weight: f32,
+    weight: f32,
 }
 
 /// How a case ended.
@@ -146,8 +148,8 @@ pub struct Plan {
     pub even: f64,
     /// Whether they are others than even spacing's.
     pub moved: bool,
-    /// How many tries of this group it rests on.
-    pub tries: f64,
+    /// How many cases of this group it rests on; old ones count less.
+    pub cases: f64,
 }
 
 /// What was learned about timing.
@@ -168,8 +170,21 @@ struct Learnt {
 }
 
 impl Timing {
+    /// Counts a case of which it is known for every day whether a charge would have been approved,
+    /// as in a training world: after a refusal on any day, each later day is a try.
+    pub fn learn_known(&mut self, context: &Context, open: impl Fn(u32) -> bool) {
+        let days = DAYS as u32;
+        for before in (0..days).filter(|day| *day == 0 || !open(*day)) {
+            for day in before + 1..=days {
+                let approved = open(day);
+                self.learn(context, &Tried { before, day, approved, weight: 1.0 });
+            }
+        }
+        self.groups[context.group as usize].lifts.count_case(0.0);
+    }
+
     /// Counts one day of one case.
-    pub fn learn(&mut self, context: &Context, tried: &Tried) {
+    fn learn(&mut self, context: &Context, tried: &Tried) {
         if tried.day == 0 || tried.day <= tried.before || tried.day > DAYS as u32 {
             return;
         }
@@ -214,9 +229,9 @@ impl Timing {
     /// spacing for, or nothing fits.
     pub fn plan(&self, context: &Context, ask: &Ask) -> Option<Plan> {
         let learnt = &self.groups[context.group as usize];
-        let tries = learnt.lifts.tries();
-        let fits = ask.window as usize <= DAYS && ask.attempts > 0;
-        if !fits || learnt.cells.is_empty() || tries < ENOUGH {
+        let cases = learnt.lifts.cases();
+        let fits = ask.window as usize <= DAYS && ask.attempts > 0 && ask.declined < ask.window;
+        if !fits || learnt.cells.is_empty() || cases < ENOUGH {
             return None;
         }
         let chances = estimate::chances(learnt, context);
@@ -230,7 +245,7 @@ impl Timing {
         let moved = p >= even + WORTH || ask.named.is_some();
         let (days, p) = if moved { (days, p) } else { (spaced, even) };
         let first = choose::success(&chances, ask, days.get(..1)?);
-        Some(Plan { days, p, first, even, moved, tries: f64::from(tries) })
+        Some(Plan { days, p, first, even, moved, cases: f64::from(cases) })
     }
 
     /// Takes over what another learned.

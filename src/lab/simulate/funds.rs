@@ -14,7 +14,7 @@ use super::tuned;
 use super::world::WorldCase;
 use super::{Named, Options};
 use crate::core::decline::Category;
-use crate::core::learning::timing::{Context, DAYS, Group, History, Timing, Tried, episodes};
+use crate::core::learning::timing::{Context, End, Episode, Group, History, Timing, episodes};
 use crate::core::policy::Schedule;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -52,7 +52,14 @@ pub(super) struct Ready {
     pub(super) schedule: Schedule,
     timing: Timing,
     /// Without a training world: outcomes of the cases' own past, in the order of their dates.
-    past: Vec<(Date, Context, Tried)>,
+    past: Vec<Ended>,
+}
+
+/// A declined bill of the past with its retries.
+struct Ended {
+    on: Date,
+    tries: Vec<(Context, u32)>,
+    end: End,
 }
 
 /// Learns what a schedule needs to know.
@@ -90,9 +97,8 @@ pub(super) fn play(
     order.sort_by(|a, b| (a.failed_on, &a.case).cmp(&(b.failed_on, &b.case)));
     let mut known = 0;
     for case in order {
-        let before = |(on, ..): &&(Date, Context, Tried)| *on < case.failed_on;
-        while let Some((_, context, tried)) = ready.past.get(known).as_ref().filter(|o| before(o)) {
-            ready.timing.learn(context, tried);
+        while let Some(ended) = ready.past.get(known).filter(|ended| ended.on < case.failed_on) {
+            ready.timing.learn_case(&ended.tries, ended.end);
             known += 1;
         }
         let replay = play_one(case, &ready.schedule, &ready.timing, options);
@@ -117,41 +123,31 @@ fn learn(timing: &mut Timing, case: &WorldCase) {
     let context = case.subject().context(case.category);
     // With several gateways in turn a day counts as open when the first that is tried opens.
     let opens = case.opens.last().copied().unwrap_or_default();
-    let open = |day: u32| opens >> day & 1 == 1;
-    let days = DAYS as u32;
-    for before in (0..days).filter(|day| *day == 0 || !open(*day)) {
-        for day in before + 1..=days {
-            timing.learn(&context, &Tried { before, day, approved: open(day), weight: 1.0 });
-        }
-    }
+    timing.learn_known(&context, |day| opens >> day & 1 == 1);
 }
 
 /// What the customers' earlier charges teach, by date. Charges that several cases tell count once.
-fn past_of(world: &[&WorldCase]) -> Vec<(Date, Context, Tried)> {
+fn past_of(world: &[&WorldCase]) -> Vec<Ended> {
     let mut seen = BTreeSet::new();
-    let mut outcomes = Vec::new();
+    let mut ended = Vec::new();
     for case in world {
-        for episode in episodes(&case.past) {
-            if !seen.insert((&case.customer, episode.failed_on, episode.tries.clone())) {
+        for Episode { failed_on, tries } in episodes(&case.past) {
+            if tries.is_empty() || !seen.insert((&case.customer, failed_on, tries.clone())) {
                 continue;
             }
-            let context = Context {
-                group: Group::of(case.category),
-                failed_on: episode.failed_on,
-                history: History::of(&case.past, episode.failed_on),
-                segment: 0,
-            };
-            let mut before = 0;
-            for (day, approved) in episode.tries {
-                let on = episode.failed_on.saturating_add(i64::from(day).days());
-                let tried = Tried { before, day, approved, weight: 1.0 };
-                outcomes.push((on, context, tried));
-                before = day;
-            }
+            let history = History::of(&case.past, failed_on);
+            let group = Group::of(case.category);
+            let context = Context { group, failed_on, history, segment: 0 };
+            let last = tries.last().copied().unwrap_or_default();
+            ended.push(Ended {
+                on: failed_on.saturating_add(i64::from(last.0).days()),
+                tries: tries.iter().map(|(day, _)| (context, *day)).collect(),
+                end: if last.1 { End::Approved } else { End::Declined },
+            });
         }
     }
-    outcomes.sort_by_key(|(on, context, tried)| (*on, context.failed_on, tried.day));
-    outcomes
+    ended.sort_by_key(|ended| ended.on);
+    ended
 }
 
 fn tuned_days(train: &[&WorldCase], options: &Options) -> Vec<u32> {

@@ -82,7 +82,8 @@ pub(super) fn play(
             let replays: Vec<Replay> = replays;
             for (number, replay) in part.clone().zip(replays) {
                 // Independent cases in bundles: as many as an interval needs.
-                tally.add(&setting.group, &(number % 2_000).to_string(), &replay);
+                let bundle = format!("{} {}", setting.group, number % 2_000);
+                tally.add(&setting.group, &bundle, &replay);
             }
         }
         from += threads * BLOCK;

@@ -19,10 +19,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use self::tally::{Sums, Tally};
-use crate::core::policy::Schedule;
-use self::world::WorldCase;
 pub use self::made::Setting;
+use self::tally::{Difference, Sums, Tally};
+use self::world::WorldCase;
+use crate::core::policy::Schedule;
 
 mod funds;
 pub mod issuer;
@@ -111,9 +111,21 @@ pub struct Against {
     #[serde(flatten)]
     pub sums: Part,
     /// How much higher the recovered share of the simulated schedule is.
-    pub difference: f64,
-    /// The 95 % interval of it, paired, by customer.
-    pub difference_interval: [f64; 2],
+    #[serde(flatten)]
+    pub difference: Difference,
+    /// The same by the cases' group.
+    pub by_group: BTreeMap<String, AgainstGroup>,
+}
+
+/// Another schedule over the cases of one group.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AgainstGroup {
+    /// What it recovered.
+    #[serde(flatten)]
+    pub sums: Part,
+    /// How much higher the recovered share of the simulated schedule is.
+    #[serde(flatten)]
+    pub difference: Difference,
 }
 
 /// What came out.
@@ -166,31 +178,36 @@ pub fn cross_validated(
 ) -> Report {
     let seed = options.seed.to_string();
     let fold = |case: &WorldCase| crate::core::ids::pick(folds, &["fold", &seed, &case.customer]);
-    let rounds: Vec<_> = (0..folds)
-        .map(|number| train.iter().partition(|case| fold(case) == number))
-        .collect();
+    let rounds: Vec<_> =
+        (0..folds).map(|number| train.iter().partition(|case| fold(case) == number)).collect();
     let mut report = of_rounds(&rounds, options, &mut progress);
     report.training_cases = train.len() as u64;
     report
 }
 
-/// Simulates over an issuer model.
-pub fn of_model(setting: &Setting, options: &Options, mut progress: impl FnMut(f64)) -> Report {
+/// Simulates over issuer models, one after the other.
+pub fn of_models(settings: &[Setting], options: &Options, mut progress: impl FnMut(f64)) -> Report {
+    let cases: u64 = settings.iter().map(|setting| setting.cases).sum();
     let schedules = 1 + options.against.len();
-    let total = (setting.cases * schedules as u64).max(1) as f64;
+    let total = (cases * schedules as u64).max(1) as f64;
     let mut done = 0;
     let mut tally_of = |named: &Named| {
-        let ready = made::ready(named, setting, options);
-        let mut tally = Tally::default();
-        let played = |n| progress((done + n) as f64 / total);
-        made::play(&ready, setting, options, &mut tally, played);
-        done += setting.cases;
-        (text_of(named, &ready.schedule), tally)
+        let (mut tally, mut text) = (Tally::default(), named.text());
+        for setting in settings {
+            let ready = made::ready(named, setting, options);
+            if settings.len() == 1 {
+                text = text_of(named, &ready.schedule);
+            }
+            let played = |n| progress((done + n) as f64 / total);
+            made::play(&ready, setting, options, &mut tally, played);
+            done += setting.cases;
+        }
+        (text, tally)
     };
     let (text, tally) = tally_of(&options.schedule);
     let others: Vec<_> = options.against.iter().map(tally_of).collect();
     let mut report = report(text, &tally, &others, options);
-    report.training_cases = setting.train_cases;
+    report.training_cases = settings.iter().map(|setting| setting.train_cases).sum();
     report
 }
 
@@ -229,12 +246,15 @@ fn of_rounds(rounds: &[Round<'_>], options: &Options, progress: &mut impl FnMut(
 
 fn report(text: String, tally: &Tally, others: &[(String, Tally)], options: &Options) -> Report {
     let against = others.iter().map(|(schedule, other)| {
-        let (difference, difference_interval) = tally.difference(other);
+        let of_group = |(name, sums): (&String, &Sums)| {
+            let difference = tally.difference_of(other, Some(name));
+            (name.clone(), AgainstGroup { sums: Part::from(sums), difference })
+        };
         Against {
             schedule: schedule.clone(),
             sums: Part::from(&other.all),
-            difference,
-            difference_interval,
+            difference: tally.difference(other),
+            by_group: other.groups.iter().map(of_group).collect(),
         }
     });
     Report {

@@ -115,16 +115,8 @@ struct Run<'a, 'b> {
 pub fn replay(subject: &Subject<'_>, bank: &mut impl Bank, layout: &Layout<'_>) -> Replay {
     let mut done = Replay::default();
     let (category, wait) = (subject.category, subject.wait);
-    let mut run = Run {
-        subject,
-        layout,
-        category,
-        wait,
-        changed: None,
-        declined: 0,
-        made: 0,
-        technical: 0,
-    };
+    let mut run =
+        Run { subject, layout, category, wait, changed: None, declined: 0, made: 0, technical: 0 };
     while let Some(day) = run.next_day(bank).filter(|day| *day <= layout.window) {
         done.attempts += 1;
         let gateway = done.attempts as usize % layout.gateways.max(1);

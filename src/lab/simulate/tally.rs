@@ -54,22 +54,27 @@ pub struct Tally {
     pub all: Sums,
     /// By group.
     pub groups: BTreeMap<String, Sums>,
-    /// By customer, for the intervals.
-    customers: BTreeMap<String, Sums>,
+    /// By group and customer, for the intervals.
+    customers: BTreeMap<(String, String), Sums>,
     /// How many were recovered on each day.
     pub days: BTreeMap<u32, u64>,
+}
+
+/// A difference of two shares, and its 95 % interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Difference {
+    /// How much higher the share is here than there.
+    pub difference: f64,
+    /// The 95 % interval of it, paired, by customer.
+    pub difference_interval: [f64; 2],
 }
 
 impl Tally {
     /// Counts a case.
     pub fn add(&mut self, group: &str, customer: &str, replay: &Replay) {
         self.all.add(replay);
-        for (map, key) in [(&mut self.groups, group), (&mut self.customers, customer)] {
-            match map.get_mut(key) {
-                Some(sums) => sums.add(replay),
-                None => map.entry(key.to_owned()).or_default().add(replay),
-            }
-        }
+        self.groups.entry(group.to_owned()).or_default().add(replay);
+        self.customers.entry((group.to_owned(), customer.to_owned())).or_default().add(replay);
         if let Some(day) = replay.recovered {
             *self.days.entry(day).or_default() += 1;
         }
@@ -78,26 +83,48 @@ impl Tally {
     /// The 95 % interval of the recovered share.
     pub fn interval(&self) -> [f64; 2] {
         let share = self.all.share();
-        let off = |sums: &Sums| sums.recovered as f64 - share * sums.cases as f64;
-        around(share, self.error(self.customers.values().map(off)))
+        let off = |(customer, sums): (&str, &Sums)| {
+            (customer.to_owned(), sums.recovered as f64 - share * sums.cases as f64)
+        };
+        let of_all = self.customers.iter().map(|((_, customer), sums)| (customer.as_str(), sums));
+        around(share, error(of_all.map(off), self.all.cases))
     }
 
-    /// How much higher the recovered share is here than there, and the 95 % interval of that.
-    pub fn difference(&self, other: &Self) -> (f64, [f64; 2]) {
-        let difference = self.all.share() - other.all.share();
-        let off = self.customers.iter().map(|(customer, sums)| {
-            let there = other.customers.get(customer).map_or(0, |sums| sums.recovered);
-            sums.recovered as f64 - there as f64 - difference * sums.cases as f64
+    /// The difference to another schedule over the same cases.
+    pub fn difference(&self, other: &Self) -> Difference {
+        self.difference_of(other, None)
+    }
+
+    /// The same for one group, or all.
+    pub fn difference_of(&self, other: &Self, group: Option<&str>) -> Difference {
+        let sums = |tally: &Self| match group {
+            None => tally.all.clone(),
+            Some(group) => tally.groups.get(group).cloned().unwrap_or_default(),
+        };
+        let (here, there) = (sums(self), sums(other));
+        let difference = here.share() - there.share();
+        let of_group = self.customers.iter().filter(|((of, _), _)| group.is_none_or(|g| g == of));
+        let off = of_group.map(|(key, sums)| {
+            let there = other.customers.get(key).map_or(0, |sums| sums.recovered);
+            let off = sums.recovered as f64 - there as f64 - difference * sums.cases as f64;
+            (key.1.clone(), off)
         });
-        (difference, around(difference, self.error(off)))
+        let error = error(off, here.cases);
+        Difference { difference, difference_interval: around(difference, error) }
     }
+}
 
-    fn error(&self, off: impl Iterator<Item = f64>) -> f64 {
-        let squares: f64 = off.map(|off| off * off).sum();
-        let customers = self.customers.len() as f64;
-        let few = if customers > 1.0 { customers / (customers - 1.0) } else { 1.0 };
-        (few * squares).sqrt() / (self.all.cases.max(1) as f64)
+/// The standard error of a share, from how far each customer is off it; a customer of several
+/// groups is one customer.
+fn error(off: impl Iterator<Item = (String, f64)>, cases: u64) -> f64 {
+    let mut customers: BTreeMap<String, f64> = BTreeMap::new();
+    for (customer, off) in off {
+        *customers.entry(customer).or_default() += off;
     }
+    let squares: f64 = customers.values().map(|off| off * off).sum();
+    let count = customers.len() as f64;
+    let few = if count > 1.0 { count / (count - 1.0) } else { 1.0 };
+    (few * squares).sqrt() / (cases.max(1) as f64)
 }
 
 fn around(middle: f64, error: f64) -> [f64; 2] {
@@ -131,9 +158,9 @@ mod tests {
             a.add("", &n.to_string(), &replay(n % 2 == 0 || n == 1));
             b.add("", &n.to_string(), &replay(n % 2 == 0));
         }
-        let (difference, [low, high]) = a.difference(&b);
+        let Difference { difference, difference_interval: [low, high] } = a.difference(&b);
         assert!((difference - 0.01).abs() < 1e-12);
         assert!(low > -0.011 && high < 0.031, "{low} {high}");
-        assert_eq!(a.difference(&a), (0.0, [0.0, 0.0]));
+        assert_eq!(a.difference(&a).difference_interval, [0.0, 0.0]);
     }
 }

@@ -11,6 +11,10 @@ use super::Ask;
 use super::cells::DAYS;
 use super::estimate::Chances;
 
+/// What an attempt costs, as a share of what it may bring in: fees, the bank's patience, and the
+/// refusal that bars the card. It decides between plans that are about as good.
+const TRY: f64 = 0.02;
+
 /// The best days; fewer than asked for where no more fit, none where none does.
 pub(super) fn best(chances: &Chances, ask: &Ask) -> Vec<u32> {
     let last = ask.window.min(DAYS as u32);
@@ -24,9 +28,9 @@ pub(super) fn best(chances: &Chances, ask: &Ask) -> Vec<u32> {
         let befores = if first_left { ask.declined..=ask.declined } else { ask.declined..=last };
         for before in befores {
             let gap = if first_left { 1 } else { ask.gap.max(1) };
-            for day in (before + gap).max(ask.earliest).max(1)..=last {
+            for day in before.saturating_add(gap).max(ask.earliest).max(1)..=last {
                 let chance = chances.at(before, day);
-                let value = chance + (1.0 - chance) * worth[day as usize];
+                let value = chance - TRY + (1.0 - chance) * worth[day as usize];
                 if value >= next[before as usize] {
                     (next[before as usize], way[before as usize]) = (value, day);
                 }
@@ -56,7 +60,7 @@ pub(super) fn best_after(chances: &Chances, ask: &Ask, day: u32) -> Vec<u32> {
         return Vec::new();
     }
     let attempts = ask.attempts.saturating_sub(1);
-    let earliest = day + ask.gap.max(1);
+    let earliest = day.saturating_add(ask.gap.max(1));
     let rest = best(chances, &Ask { declined: day, earliest, attempts, ..*ask });
     [vec![day], rest].concat()
 }
@@ -77,7 +81,7 @@ pub(super) fn even(ask: &Ask) -> Vec<u32> {
     let count = u64::from(ask.attempts.max(1));
     // To the nearest whole day.
     let days = (1..=count).map(|slot| ask.declined + ((span * slot + count / 2) / count) as u32);
-    let mut days: Vec<_> = days.filter(|day| *day >= ask.earliest).collect();
+    let mut days: Vec<_> = days.filter(|day| *day > ask.declined && *day >= ask.earliest).collect();
     days.dedup();
     days
 }

@@ -13,9 +13,9 @@ use super::lifts::View;
 use super::{Context, Learnt, bill_of};
 
 /// Tries that the group's estimate counts for against bills of the same day.
-const BILL_TRIES: f32 = 40.0;
+const BILL_TRIES: f32 = 80.0;
 /// Tries that the estimate of the bill's day counts for against the own history.
-const HISTORY_TRIES: f32 = 40.0;
+const HISTORY_TRIES: f32 = 80.0;
 /// Weights of bills so many steps of two days apart: days of the month that are close behave alike.
 const NEAR: [f32; 4] = [1.0, 0.726, 0.278, 0.056];
 
@@ -26,7 +26,9 @@ impl Chances {
     /// The chance on `day` after a refusal on day `before`, of a case that some day helps.
     pub(super) fn at(&self, before: u32, day: u32) -> f64 {
         let chance = self.0.chances.get(pair(row_of(before), day as usize)).copied();
-        f64::from(chance.unwrap_or_default()).clamp(0.001, 0.999)
+        // Counters that were tampered with must not make a plan out of what is no number.
+        let chance = f64::from(chance.unwrap_or_default());
+        if chance.is_finite() { chance.clamp(0.001, 0.999) } else { 0.001 }
     }
 
     /// That some day helps.

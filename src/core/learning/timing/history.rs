@@ -102,7 +102,9 @@ mod tests {
     use super::*;
 
     fn charges(list: &[(&str, bool)]) -> Vec<Charge> {
-        list.iter().map(|(on, approved)| Charge { on: on.parse().unwrap(), approved: *approved }).collect()
+        list.iter()
+            .map(|(on, approved)| Charge { on: on.parse().unwrap(), approved: *approved })
+            .collect()
     }
 
     #[test]

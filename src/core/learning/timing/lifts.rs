@@ -18,10 +18,10 @@ use super::{Context, Group, Tried};
 /// Expected approvals that every effect has as a head start.
 const HEAD_START: f32 = 20.0;
 /// The same for a stretch of the calendar, which is looked at with its neighbors.
-const STRETCH_HEAD_START: f32 = 8.0;
+const STRETCH_HEAD_START: f32 = 20.0;
 /// Tries that the curve of the group counts for in each pair.
 const CURVE_TRIES: f32 = 10.0;
-/// Cases of which a share is assumed to be hopeless, as a head start, and that share.
+/// Hopeless cases and all, as a head start: one in five, assumed.
 const HOPELESS: Share = Share(10.0, 50.0);
 /// No effect is stronger than this, or weaker than one over it.
 const BOUND: f32 = 4.0;
@@ -193,9 +193,9 @@ impl Lifts {
         sum
     }
 
-    /// All tries of the group.
-    pub(super) fn tries(&self) -> f32 {
-        self.pairs.0.iter().map(|share| share.1).sum()
+    /// All cases of the group that were learned from.
+    pub(super) fn cases(&self) -> f32 {
+        self.hopeless.1
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
