@@ -206,7 +206,7 @@ fn around(args: &Args, config: &Config, event: &Event) -> Result<Around, Usage> 
             consent: true,
         });
     }
-    Ok(Around { customer, cards: Default::default() })
+    Ok(Around { customer, cards: Default::default(), learned: Default::default() })
 }
 
 fn show(args: &Args, plan: &Value, zone: &Zone) -> anyhow::Result<ExitCode> {

@@ -287,7 +287,7 @@ impl<'a> Batch<'a> {
         if let Some(billing) = policy.billing() {
             step::learn(&mut customer, &billing.id, event);
         }
-        let before = Around { cards: self.cards_of(&customer, None).await?, customer };
+        let before = self.around(customer, None).await?;
         let mut around = before.clone();
         match step::open(event, &mut around, &policy, self.now) {
             Some(step) => {
@@ -383,6 +383,12 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// What surrounds a case. What was learned is an empty value until the store keeps counters.
+    async fn around(&self, customer: Customer, case: Option<&Case>) -> Result<Around, StoreError> {
+        let cards = self.cards_of(&customer, case).await?;
+        Ok(Around { customer, cards, learned: Arc::default() })
+    }
+
     async fn why_withdrawn(&mut self, entry: &OutboxEntry) -> Result<Option<String>, StoreError> {
         if !matches!(entry.effect.order, Order::Charge(_) | Order::Send(_)) {
             return Ok(None);
@@ -390,8 +396,7 @@ impl<'a> Batch<'a> {
         let Some(case) = self.case(&entry.effect.case).await? else { return Ok(None) };
         let policy = self.applier.policy(&case.policy_version).await?;
         let customer = self.customer(&case.customer_key()).await?;
-        let cards = self.cards_of(&customer, Some(&case)).await?;
-        let around = Around { customer, cards };
+        let around = self.around(customer, Some(&case)).await?;
         Ok(leaving::withdrawn(&case, &entry.effect.order, &around, &policy, self.now))
     }
 
@@ -401,8 +406,7 @@ impl<'a> Batch<'a> {
         let held = self.cases.get(id).map_or(case.revision, |(_, _, held)| *held);
         let policy = self.applier.policy(&case.policy_version).await?;
         let customer = self.customer(&case.customer_key()).await?;
-        let cards = self.cards_of(&customer, Some(&case)).await?;
-        let before = Around { customer, cards };
+        let before = self.around(customer, Some(&case)).await?;
         let mut around = before.clone();
         let step = step::step(case, input, &mut around, &policy, self.now);
         self.keep(step, &before, around, held);

@@ -9,6 +9,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::evidence;
 use super::step::Stepper;
 use super::{Attempt, AttemptOutcome, Next, Pending, State, Timer};
 use crate::core::card::CardAttempt;
@@ -100,30 +101,32 @@ impl Stepper<'_> {
         let after_gap = last.filter(|_| stated.is_none() && !days_listed).map(|at| at + GAP);
         let earliest = [Some(self.now), Some(self.case.declined_at + delay), after_gap];
         let earliest = earliest.into_iter().flatten().max().unwrap_or(self.now);
-        let slot = schedule::next_slot(
-            &self.policy.schedule,
-            &Frame {
-                from: self.case.window_from,
-                window_days: if days_listed {
-                    self.policy.window_days
-                } else {
-                    self.policy.window_days.min(policy.window_days)
-                },
-                max_attempts: self.policy.max_attempts.min(policy.max_attempts),
-                made,
-                earliest,
-                zone: &self.zone,
-                salt: self.case.id.as_str(),
-                plan: None,
+        let frame = Frame {
+            from: self.case.window_from,
+            window_days: if days_listed {
+                self.policy.window_days
+            } else {
+                self.policy.window_days.min(policy.window_days)
             },
-        );
+            max_attempts: self.policy.max_attempts.min(policy.max_attempts),
+            made,
+            earliest,
+            zone: &self.zone,
+            salt: self.case.id.as_str(),
+            plan: None,
+        };
+        let plan = self.learned_plan(&frame, stated, GAP);
+        let days = plan.as_ref().map(|plan| plan.days.as_slice());
+        let slot = schedule::next_slot(&self.policy.schedule, &Frame { plan: days, ..frame });
         match slot {
             Some(slot) if self.has_route() => {
                 let mut why = format!("attempt {} of {} on the schedule", slot.number, slot.of);
+                why.extend(plan.as_ref().and_then(evidence::in_words));
                 if stated.is_some() {
                     why.push_str(", not before the delay that the network stated");
                 }
-                self.schedule_at(slot.at, &why);
+                let considered = plan.as_ref().map(evidence::considered).unwrap_or_default();
+                self.schedule_considered(slot.at, &why, considered);
             }
             Some(_) => self.ask_customer("there is no payment method that may be charged"),
             None => self.ask_customer("the schedule has no attempt left"),
@@ -137,6 +140,10 @@ impl Stepper<'_> {
     }
 
     pub(super) fn schedule_at(&mut self, at: Timestamp, why: &str) {
+        self.schedule_considered(at, why, Vec::new());
+    }
+
+    fn schedule_considered(&mut self, at: Timestamp, why: &str, considered: Vec<String>) {
         let at = at.max(self.now);
         self.set_timer(Timer::NextAttempt, at);
         let next = Next { at: Some(at), what: "attempt".into(), why: why.to_owned() };
@@ -148,7 +155,7 @@ impl Stepper<'_> {
                 at: Some(at),
                 via: None,
                 why: why.to_owned(),
-                considered: Vec::new(),
+                considered,
             },
         );
         self.plan_reminder();

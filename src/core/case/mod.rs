@@ -28,6 +28,7 @@ mod attempts;
 mod checks;
 mod ending;
 pub mod events;
+pub mod evidence;
 pub mod leaving;
 mod outcomes;
 mod people;

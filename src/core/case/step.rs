@@ -8,6 +8,7 @@
 //! effects of it at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -19,6 +20,7 @@ use crate::core::effect::{Effect, Order, Outcome};
 use crate::core::event::{Event, EventKind};
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId};
 use crate::core::input::Input;
+use crate::core::learning::Learned;
 use crate::core::ledger::{Decision, EntryKind, LedgerEntry};
 use crate::core::policy::Policy;
 
@@ -29,6 +31,8 @@ pub struct Around {
     pub customer: Customer,
     /// The cards of the customer's methods, and the case's own.
     pub cards: BTreeMap<CardKey, Card>,
+    /// What was learned from all cases; read by a step, never changed by it.
+    pub learned: Arc<Learned>,
 }
 
 impl Around {

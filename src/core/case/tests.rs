@@ -12,6 +12,8 @@ use crate::core::ids::EffectId;
 use crate::core::input::{Input, OperatorAction};
 use crate::core::money::Money;
 use crate::core::policy::*;
+#[path = "evidence_tests.rs"]
+mod evidence_tests;
 #[path = "race_tests.rs"]
 mod races;
 
@@ -126,7 +128,11 @@ impl Story {
 
     fn with(event: Event, policy: Policy) -> Self {
         let now: Timestamp = "2026-11-21T15:00:00Z".parse().unwrap();
-        let mut around = Around { customer: Customer::new("cus_1"), cards: Default::default() };
+        let mut around = Around {
+            customer: Customer::new("cus_1"),
+            cards: Default::default(),
+            learned: Default::default(),
+        };
         step::learn(&mut around.customer, &"stripe".into(), &event);
         around.customer.learn_method(&"backup".into(), &card("tok_1", "4242"));
         let step = step::open(&event, &mut around, &policy, now).unwrap();
