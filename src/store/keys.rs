@@ -9,7 +9,7 @@
 //! | records | `card/{key}` `case/{id}` `closed/{case}` `customer/{id}` `effect/{id}` | |
 //! | | `input/{number}` `ledger/{case}/{sequence}` `message/{id}` `policy/{version}` | |
 //! | | `waiting/{number}` | |
-//! | of the store | `meta/{name}` | marker, link key, run, test clock, next numbers |
+//! | of the store | `meta/{name}` | marker, link key, run, test clock, next numbers, learned |
 //! | derived | `x/…` | index rows and counts; rebuilt by an import, never exported |
 //! | parts | `~/{key}/{n}` | of a record that is too long for one row (`store::record`) |
 //!
@@ -44,6 +44,8 @@ pub(crate) const LINK_KEY: &str = "meta/link_key";
 pub(crate) const RUN: &str = "meta/run";
 /// The test clock.
 pub(crate) const TEST_CLOCK: &str = "meta/test_clock";
+/// What was learned from cases that ended.
+pub(crate) const LEARNED: &str = "meta/learned";
 /// The number that the next input gets.
 pub(crate) const NEXT_INPUT: &str = "meta/next_input";
 /// The number that the next effect gets.

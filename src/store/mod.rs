@@ -10,6 +10,7 @@
 //! - after any sync error the store refuses every write: fail-stop, the gateway sends again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -23,6 +24,7 @@ use crate::core::effect::Effect;
 use crate::core::event::Contact;
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId, MessageId};
 use crate::core::input::{OperatorAction, PageAction};
+use crate::core::learning::Learned;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::{MessageKind, Policy};
 
@@ -233,6 +235,8 @@ pub struct Commit {
     pub retried: Vec<(EffectId, Timestamp)>,
     /// Messages as sent.
     pub messages: Vec<MessageRecord>,
+    /// What was learned up to now, where a case taught something.
+    pub learned: Option<Arc<Learned>>,
 }
 
 /// Which cases to list.
@@ -298,6 +302,9 @@ pub trait Store: Send + Sync {
 
     /// Cards; those that nobody has noted are absent.
     async fn cards(&self, keys: &[CardKey]) -> Result<BTreeMap<CardKey, Card>, StoreError>;
+
+    /// What was learned from cases that ended; empty where none did.
+    async fn learned(&self) -> Result<Arc<Learned>, StoreError>;
 
     /// The policy of this version.
     async fn policy(&self, version: &str) -> Result<Option<Policy>, StoreError>;

@@ -24,11 +24,14 @@ use crate::core::effect::{ChargeOutcome, Order, Outcome};
 use crate::core::event::{Event, EventKind};
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId};
 use crate::core::input::Input;
+use crate::core::learning::Learned;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{
     CaseWrite, Commit, InboxBody, InboxEntry, MessageRecord, OutboxEntry, Store, StoreError,
 };
+
+mod learned;
 
 /// Inputs that are applied in one transaction at most.
 pub(super) const BATCH: usize = 256;
@@ -165,6 +168,7 @@ struct Batch<'a> {
     customers: BTreeMap<String, (Customer, bool)>,
     cards: BTreeMap<CardKey, (Card, bool)>,
     absent: BTreeSet<CardKey>,
+    learned: Option<Arc<Learned>>,
 }
 
 impl<'a> Batch<'a> {
@@ -177,6 +181,7 @@ impl<'a> Batch<'a> {
             customers: BTreeMap::new(),
             cards: BTreeMap::new(),
             absent: BTreeSet::new(),
+            learned: None,
         }
     }
 
@@ -383,12 +388,6 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// What surrounds a case. What was learned is an empty value until the store keeps counters.
-    async fn around(&self, customer: Customer, case: Option<&Case>) -> Result<Around, StoreError> {
-        let cards = self.cards_of(&customer, case).await?;
-        Ok(Around { customer, cards, learned: Arc::default() })
-    }
-
     async fn why_withdrawn(&mut self, entry: &OutboxEntry) -> Result<Option<String>, StoreError> {
         if !matches!(entry.effect.order, Order::Charge(_) | Order::Send(_)) {
             return Ok(None);
@@ -408,7 +407,9 @@ impl<'a> Batch<'a> {
         let customer = self.customer(&case.customer_key()).await?;
         let before = self.around(customer, Some(&case)).await?;
         let mut around = before.clone();
+        let was = case.state;
         let step = step::step(case, input, &mut around, &policy, self.now);
+        self.teach(was, &step.case, &around, &policy);
         self.keep(step, &before, around, held);
         Ok(())
     }

@@ -161,6 +161,12 @@ pub fn step(
     stepper.finish()
 }
 
+/// The customer's time zone; the merchant's where it is not known.
+pub fn zone_of(customer: &Customer, policy: &Policy) -> TimeZone {
+    let zone = customer.contact.time_zone.as_deref().unwrap_or(&policy.time_zone);
+    TimeZone::get(zone).or_else(|_| TimeZone::get(&policy.time_zone)).unwrap_or(TimeZone::UTC)
+}
+
 /// A step under way.
 pub(super) struct Stepper<'a> {
     pub(super) case: Case,
@@ -176,10 +182,7 @@ pub(super) struct Stepper<'a> {
 impl<'a> Stepper<'a> {
     fn new(case: Case, around: &'a mut Around, policy: &'a Policy, now: Timestamp) -> Self {
         around.unite();
-        let zone = around.customer.contact.time_zone.as_deref().unwrap_or(&policy.time_zone);
-        let zone = TimeZone::get(zone)
-            .or_else(|_| TimeZone::get(&policy.time_zone))
-            .unwrap_or(TimeZone::UTC);
+        let zone = zone_of(&around.customer, policy);
         Self {
             case,
             around,

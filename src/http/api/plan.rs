@@ -31,5 +31,9 @@ pub(super) async fn plan(
     let cards: Vec<_> = cards_around(&customer, Some(&case), &policy).into_iter().collect();
     let cards = state.store.cards(&cards).await?;
     let frame = Frame { policy: &policy, brand: &state.brand, now: state.clock.now() };
-    Ok(Json(plan::of_case(case, Around { customer, cards, learned: Default::default() }, frame)))
+    Ok(Json(plan::of_case(
+        case,
+        Around { customer, cards, learned: state.store.learned().await? },
+        frame,
+    )))
 }

@@ -16,6 +16,7 @@ use crate::core::card::Card;
 use crate::core::case::{Case, State};
 use crate::core::customer::Customer;
 use crate::core::ids::{CardKey, CaseId, GatewayId, MessageId};
+use crate::core::learning::Learned;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{
@@ -136,6 +137,10 @@ impl Store for Watched {
 
     async fn cards(&self, keys: &[CardKey]) -> Result<BTreeMap<CardKey, Card>> {
         self.inner.cards(keys).await
+    }
+
+    async fn learned(&self) -> Result<Arc<Learned>> {
+        self.inner.learned().await
     }
 
     async fn policy(&self, version: &str) -> Result<Option<Policy>> {

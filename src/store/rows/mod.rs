@@ -9,18 +9,20 @@
 //! - a write that fails has changed nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{
     Appended, Backlog, CaseFilter, Commit, ExportRecord, InboxEntry, InboxRecord, MessageRecord,
-    OutboxEntry, Page, Store, StoreError,
+    OutboxEntry, Page, Store, StoreError, keys,
 };
 use crate::core::card::Card;
 use crate::core::case::{Case, State};
 use crate::core::customer::Customer;
 use crate::core::ids::{CardKey, CaseId, GatewayId, MessageId};
+use crate::core::learning::Learned;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 
@@ -83,10 +85,7 @@ pub(crate) trait Rows: Send + Sync {
 }
 
 /// The record under a key.
-pub(crate) fn get<T: Stored>(
-    rows: &dyn Rows,
-    key: &str,
-) -> Result<Option<std::sync::Arc<T>>, StoreError> {
+pub(crate) fn get<T: Stored>(rows: &dyn Rows, key: &str) -> Result<Option<Arc<T>>, StoreError> {
     let Some(value) = rows.get(key)? else { return Ok(None) };
     T::of(value).map(Some).ok_or_else(|| damaged(key, "it is a record of another kind"))
 }
@@ -168,6 +167,10 @@ impl<B: Backend> Store for B {
 
     async fn cards(&self, keys: &[CardKey]) -> Result<BTreeMap<CardKey, Card>, StoreError> {
         read::cards(self.rows(), keys)
+    }
+
+    async fn learned(&self) -> Result<Arc<Learned>, StoreError> {
+        Ok(get(self.rows(), keys::LEARNED)?.unwrap_or_default())
     }
 
     async fn policy(&self, version: &str) -> Result<Option<Policy>, StoreError> {

@@ -16,6 +16,7 @@ use crate::core::card::Card;
 use crate::core::case::Case;
 use crate::core::customer::Customer;
 use crate::core::effect::Effect;
+use crate::core::learning::Learned;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{InboxRecord, MessageRecord, keys};
@@ -89,6 +90,7 @@ pub(crate) enum Value {
     Customer(Arc<Customer>),
     Effect(Arc<EffectRow>),
     Input(Arc<InboxRecord>),
+    Learned(Arc<Learned>),
     Ledger(Arc<LedgerEntry>),
     LinkKey(Arc<LinkKey>),
     /// An index row: its key says it all.
@@ -130,6 +132,7 @@ stored!(
     Customer(Customer),
     Effect(EffectRow),
     Input(InboxRecord),
+    Learned(Learned),
     Ledger(LedgerEntry),
     LinkKey(LinkKey),
     Marker(Marker),
@@ -146,6 +149,7 @@ impl Serialize for Value {
             Self::Customer(record) => record.as_ref().serialize(out),
             Self::Effect(record) => record.as_ref().serialize(out),
             Self::Input(record) => record.as_ref().serialize(out),
+            Self::Learned(record) => record.as_ref().serialize(out),
             Self::Ledger(record) => record.as_ref().serialize(out),
             Self::LinkKey(record) => record.as_ref().serialize(out),
             Self::Listed => out.serialize_unit(),
@@ -177,6 +181,7 @@ impl Value {
             ("message", _) => record::<MessageRecord, D>(from),
             ("policy", _) => record::<Policy, D>(from),
             ("waiting", _) => record::<Waiting, D>(from),
+            ("meta", "learned") => record::<Learned, D>(from),
             ("meta", "link_key") => record::<LinkKey, D>(from),
             ("meta", "marker") => record::<Marker, D>(from),
             ("closed", _) | ("meta", "test_clock") => Timestamp::deserialize(from).map(Self::Time),

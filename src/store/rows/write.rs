@@ -39,9 +39,14 @@ impl Write {
     /// Roughly how many bytes it will write: what bounds a group.
     pub(crate) fn weight(&self) -> usize {
         const SMALL: usize = 4 * 1024;
+        /// What was learned, of a large merchant.
+        const LEARNED: usize = 512 * 1024;
         match self {
             Self::Append(records) => records.iter().map(|r| SMALL + raw_len(&r.body)).sum(),
-            Self::Commit(commit) => SMALL * (1 + commit.cases.len() + commit.messages.len()),
+            Self::Commit(commit) => {
+                let learned = commit.learned.as_ref().map_or(0, |_| LEARNED);
+                SMALL * (1 + commit.cases.len() + commit.messages.len()) + learned
+            }
             Self::Import(records) => SMALL * records.len(),
             Self::Claim { .. } | Self::Policy(_) | Self::TestClock(_) => SMALL,
         }
@@ -149,6 +154,9 @@ fn commit(over: &mut Overlay<'_>, commit: Commit) -> Result<(), StoreError> {
     }
     for message in commit.messages {
         over.put(keys::message(&message.id), message)?;
+    }
+    if let Some(learned) = commit.learned {
+        over.put_value(keys::LEARNED.to_owned(), Value::Learned(learned))?;
     }
     Ok(())
 }

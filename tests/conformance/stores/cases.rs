@@ -1,9 +1,12 @@
 //! Cases: revisions, timers, lists, ledgers, messages and what belongs to them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use recoup::core::case::{Case, State, Timer};
 use recoup::core::ids::CardKey;
+use recoup::core::learning::Learned;
+use recoup::core::learning::timing::{Context, Group, History};
 use recoup::store::{CaseFilter, CaseWrite, Commit, Page, StoreError};
 
 use super::samples::{at, card, case, customer, effect, entry, message, policy, step, webhook};
@@ -238,8 +241,10 @@ async fn cards_customers_and_policies_come_back(subject: &mut Subject) {
     let whole = Commit {
         cards: vec![card("a"), card("b")],
         customers: vec![customer("cus_1"), second.clone()],
+        learned: Some(learned()),
         ..Commit::default()
     };
+    assert!(subject.store().learned().await.unwrap().timing.is_empty());
     subject.store().commit(whole).await.unwrap();
     let policy = policy();
     subject.store().put_policy(&policy).await.unwrap();
@@ -257,6 +262,20 @@ async fn cards_customers_and_policies_come_back(subject: &mut Subject) {
     assert_eq!(store.policy("pol_none").await.unwrap(), None);
     assert_eq!(store.test_clock().await.unwrap(), Some(at(5)));
     assert_eq!(store.link_key().await.unwrap(), key);
+    assert_eq!(store.learned().await.unwrap(), learned());
+}
+
+/// Enough for a record that stands in parts.
+fn learned() -> Arc<Learned> {
+    let mut learned = Learned::default();
+    for day in 1..=28 {
+        let failed_on = format!("2026-03-{day:02}").parse().unwrap();
+        let history = History::Prompt;
+        let context = Context { group: Group::Funds, failed_on, history, segment: 5 };
+        learned.timing.learn_known(&context, |open| open > day);
+    }
+    assert!(serde_json::to_vec(&learned).unwrap().len() > 16 * 1024);
+    Arc::new(learned)
 }
 
 async fn a_long_case_shrinks_again(subject: &mut Subject) {
