@@ -409,17 +409,17 @@ mod tests {
 
     #[test]
     fn dry_accounts_fill_up_about_as_replayed_balances_do() {
-        let model = Model::new("EU", 0, 1).unwrap();
+        let model = Model::new("CO", 0, 1).unwrap();
         let dry: Vec<_> =
-            (0..20_000).map(|n| model.case(1, n)).filter(|c| c.cause == Cause::Funds).collect();
+            (0..10_000).map(|n| model.case(1, n)).filter(|c| c.cause == Cause::Funds).collect();
         let by = |day: i32| {
             let open = dry.iter().filter(|case| (1..=day).any(|day| case.funded(day))).count();
             open as f64 / dry.len() as f64
         };
-        let found = [by(3), by(7), by(14), by(30)];
-        // Replayed balances: .25, .50, .78, .98; the model has accounts that stay empty.
-        for (found, published) in found.into_iter().zip([0.25, 0.45, 0.70, 0.88]) {
-            assert!((found - published).abs() < 0.12, "{found} {published}");
+        // Replayed balances: .25, .50, .78, .98 by day 3, 7, 14, 30; but here .12 stay empty.
+        for (day, published) in [(3, 0.25), (7, 0.50), (14, 0.78), (30, 0.98)] {
+            let expected = published * 0.88;
+            assert!((by(day) - expected).abs() < 0.06, "{} by day {day}, not {expected}", by(day));
         }
         assert!(dry.iter().all(|case| !case.funded(0)));
     }

@@ -146,8 +146,7 @@ fn spread_days(rng: &mut Rng, options: &Options) -> Vec<u32> {
 
 fn tuned_days(setting: &Setting, options: &Options) -> Vec<u32> {
     let seed = seed_of(2, options);
-    let cases: Vec<_> =
-        (0..TUNING_CASES.min(setting.cases)).map(|n| setting.model.case(seed, n)).collect();
+    let cases: Vec<_> = (0..TUNING_CASES).map(|n| setting.model.case(seed, n)).collect();
     tuned::best_days(options.attempts, options.window, |days| {
         let schedule = Schedule::Days(days.to_vec());
         let layout = Layout {

@@ -233,7 +233,9 @@ fn of_rounds(rounds: &[Round<'_>], options: &Options, progress: &mut impl FnMut(
         let mut text = named.text();
         for (world, train) in rounds {
             let ready = funds::ready(named, train, world, options);
-            text = text_of(named, &ready.schedule);
+            if rounds.len() == 1 {
+                text = text_of(named, &ready.schedule);
+            }
             funds::play(ready, world, options, &mut tally, |n| progress((done + n as f64) / total));
         }
         done += tally.all.cases as f64;

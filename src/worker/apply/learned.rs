@@ -1,4 +1,4 @@
-//! What was learned, in a batch: loaded once, taught by the cases that end in it, written with them.
+//! What was learned, in a batch: loaded once, taught by cases that end in it, written with them.
 //!
 //! Why here: a case and what it taught are one transaction, so a crash can neither lose the lesson
 //! nor count it twice.

@@ -97,7 +97,8 @@ fn hopeless_cases_do_not_make_late_days_look_bad() {
     let mut timing = Timing::default();
     let context = context("2026-03-10", History::Prompt);
     for number in 0..3_000_u32 {
-        let (day, late) = (3 + number % 10, 16 + number % 12);
+        // Which cases are hopeless has nothing to do with their days.
+        let (day, late) = (3 + number / 3 % 10, 16 + number / 3 % 12);
         let tries = [(context, day), (context, late)];
         match number % 3 {
             // A third is never approved.
@@ -187,7 +188,7 @@ proptest! {
     #[test]
     fn a_plan_keeps_to_what_was_asked(
         cases in prop::collection::vec(
-            (any_context(), prop::collection::vec(any::<u32>().prop_map(|d| d % 40), 0..6), any_end()),
+            (any_context(), prop::collection::vec(0..40_u32, 0..6), any_end()),
             0..300,
         ),
         context in any_context(),
