@@ -7,10 +7,12 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::ValueEnum;
+
 use super::offline::{Usage, finish, print_json, print_line};
 use crate::lab::simulate::issuer::{self, Model};
 use crate::lab::simulate::tally::Difference;
-use crate::lab::simulate::{self, Named, Options, Part, Report, Setting, world};
+use crate::lab::simulate::{self, MadeBy, Named, Options, Part, Report, Setting, world};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -87,6 +89,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 20_000, requires = "issuer_model",
           value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
     train_cases: u64,
+    /// How the attempts of that history were made: on days spread at random, evenly spaced, or by
+    /// the smart schedule itself, learning on the way.
+    #[arg(long, value_enum, default_value = "spread", requires = "issuer_model")]
+    history: History,
     /// Gateways of the model, used in turn.
     #[arg(long, value_name = "N", default_value_t = 2, requires = "issuer_model",
           value_parser = clap::value_parser!(u8).range(1..=8))]
@@ -100,6 +106,14 @@ pub struct Args {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// How a history's attempts were made.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum History {
+    Spread,
+    Even,
+    Itself,
 }
 
 /// Attempts where nothing else is said.
@@ -166,8 +180,13 @@ fn of_model(args: &Args, options: &Options) -> Result<Report, Usage> {
                 return Err(Usage::new(format!("no country `{country}` in the model: {known}")));
             };
             let (cases, train_cases) = (args.cases, args.train_cases);
+            let history = match args.history {
+                History::Spread => MadeBy::Spread,
+                History::Even => MadeBy::Even,
+                History::Itself => MadeBy::Itself,
+            };
             let group = format!("{country} draw {draw}");
-            settings.push(Setting { model, gateways, cases, train_cases, group });
+            settings.push(Setting { model, gateways, cases, train_cases, history, group });
         }
     }
     let mut progress = Progress::default();

@@ -252,8 +252,8 @@ impl Timing {
     pub fn merge(&mut self, other: &Self) {
         let mut other = other.clone();
         let month = self.month.max(other.month);
-        self.to_month(month);
-        other.to_month(month);
+        self.advance(month);
+        other.advance(month);
         for (mine, theirs) in self.groups.iter_mut().zip(&other.groups) {
             mine.cells.merge(&theirs.cells);
             mine.lifts.merge(&theirs.lifts);
@@ -267,10 +267,10 @@ impl Timing {
 
     /// Lets everything grow old up to this day: a month takes away a part of each count.
     pub fn grow_old(&mut self, today: Date) {
-        self.to_month(i32::from(today.year()) * 12 + i32::from(today.month()));
+        self.advance(i32::from(today.year()) * 12 + i32::from(today.month()));
     }
 
-    fn to_month(&mut self, month: i32) {
+    fn advance(&mut self, month: i32) {
         let passed = if self.month == 0 { 0 } else { (month - self.month).clamp(0, 240) };
         self.month = self.month.max(month);
         for learnt in self.groups.iter_mut().filter(|_| passed > 0) {

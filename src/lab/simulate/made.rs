@@ -2,7 +2,7 @@
 //!
 //! Why here: the training history, the baseline's search and the cases that are judged are drawn
 //! from the same model by seeds of their own. The history is what a merchant has: outcomes of
-//! attempts on days that were spread at random, never the bank's state.
+//! attempts, never the bank's state.
 //!
 //! What must stay true: the result is the same on any number of threads.
 
@@ -26,8 +26,21 @@ pub struct Setting {
     pub cases: u64,
     /// Cases of the history that the smart schedule learns from.
     pub train_cases: u64,
+    /// How the attempts of that history were made.
+    pub history: MadeBy,
     /// What the cases are called in the result.
     pub group: String,
+}
+
+/// How a history's attempts were made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MadeBy {
+    /// Evenly spaced.
+    Even,
+    /// By the smart schedule itself, from nothing, learning from each case that ended.
+    Itself,
+    /// On days that were spread at random over the window.
+    Spread,
 }
 
 /// Cases that the baseline's days are searched on.
@@ -116,10 +129,14 @@ fn learned(setting: &Setting, options: &Options) -> Timing {
     let seed = seed_of(1, options);
     let mut rng = Rng::with_seed(seed);
     for number in 0..setting.train_cases {
-        let schedule = Schedule::Days(spread_days(&mut rng, options));
+        let schedule = match setting.history {
+            MadeBy::Even => Schedule::Even,
+            MadeBy::Itself => Schedule::Smart,
+            MadeBy::Spread => Schedule::Days(spread_days(&mut rng, options)),
+        };
         let layout = Layout {
             schedule: &schedule,
-            timing: &Timing::default(),
+            timing: &timing,
             attempts: options.attempts,
             window: options.window,
             gateways: setting.gateways,

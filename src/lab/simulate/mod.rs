@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use self::made::Setting;
+pub use self::made::{MadeBy, Setting};
 use self::tally::{Difference, Sums, Tally};
 use self::world::WorldCase;
 use crate::core::policy::Schedule;

@@ -182,7 +182,7 @@ fn unpack(bytes: &[u8]) -> Option<Cells> {
             return None;
         }
     }
-    let whole = bytes.len() % 2 == 0 && [0, Cells::LENGTH].contains(&counts.len());
+    let whole = bytes.len().is_multiple_of(2) && [0, Cells::LENGTH].contains(&counts.len());
     whole.then_some(Cells(counts))
 }
 
