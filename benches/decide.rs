@@ -92,6 +92,7 @@ fn candidate<'a>(gateway: &str, card: &'a Card) -> Candidate<'a> {
             gateway: gateway.into(),
             token: Some("t".into()),
             card: card.key.clone(),
+            customer: None,
             network_transaction_id: None,
         },
         card: Some(card),

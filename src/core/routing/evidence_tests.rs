@@ -26,6 +26,7 @@ fn candidate(gateway: &str) -> Candidate<'static> {
             gateway: gateway.into(),
             token: Some("t".into()),
             card: CardKey::from("card_1"),
+            customer: None,
             network_transaction_id: None,
         },
         card: None,
