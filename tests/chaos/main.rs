@@ -59,7 +59,9 @@ fn assert_rough(report: &ChaosReport) {
         let count = report.counts.get(name).copied().unwrap_or_default();
         assert!(count > report.runs / 10, "{name}: {count} in {} histories", report.runs);
     }
-    assert!(report.counts.get("messages").is_some_and(|count| *count > 0));
+    for name in ["messages", "lessons"] {
+        assert!(report.counts.get(name).is_some_and(|count| *count > 0), "no {name}");
+    }
 }
 
 #[test]

@@ -61,7 +61,8 @@ fn without_evidence_smart_is_even() {
     let dir = tempfile::tempdir().unwrap();
     let line = |n: u32| {
         format!(
-            "{{\"case\":\"c{n}\",\"customer\":\"u{n}\",\"group\":\"g\",\"failed_on\":\"2026-03-{:02}\",\
+            "{{\"case\":\"c{n}\",\"customer\":\"u{n}\",\"group\":\"g\",\
+             \"failed_on\":\"2026-03-{:02}\",\
              \"category\":\"insufficient_funds\",\"past\":[],\"opens\":[{}]}}\n",
             1 + n % 28,
             1 + n % 30
@@ -171,6 +172,8 @@ fn the_issuer_model_follows_from_its_seed() {
     assert!((0.4..0.9).contains(&share), "{share}");
     let other = json(&[&args[..], &["--seed", "2"]].concat());
     assert_ne!(found["recovered"], other["recovered"]);
+    let own = json(&[&args[..], &["--history", "itself"]].concat());
+    assert_eq!(own["training_cases"], 600);
     let drawn = json(&[&args[..], &["--draw", "5"]].concat());
     assert_ne!(found["recovered"], drawn["recovered"]);
 }

@@ -64,6 +64,12 @@ impl Watched {
                 world.broken("I5", format!("the case of {} opens again", case.invoice));
             }
         }
+        if commit.learned.is_some() {
+            world.count("lessons");
+            if !commit.cases.iter().any(|write| write.case.state.is_ended()) {
+                world.broken("learning", "a case taught something before it ended".to_owned());
+            }
+        }
         for number in &commit.applied {
             world.applied(*number);
         }

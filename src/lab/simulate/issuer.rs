@@ -210,6 +210,8 @@ impl Model {
                 break;
             }
         }
+        // Who is paid by the week is hardly ever dry: then this day alone was.
+        days[BEFORE as usize] &= cause != Cause::Funds;
         days
     }
 
