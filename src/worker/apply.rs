@@ -275,8 +275,7 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         if event.customer_present {
-            refuse(event, "customer_present");
-            return Ok(());
+            return Ok(refuse(event, "customer_present"));
         }
         let policy = self.applier.policy.clone();
         if let (Some(billing), Some(subscription)) = (policy.billing(), &event.subscription)
