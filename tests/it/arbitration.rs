@@ -183,3 +183,28 @@ async fn off_begins_at_once_where_nothing_is_planned() {
     scene.advance(day(9)).await;
     assert_eq!(scene.case(&invoice).await["state"], "recovered");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lost_webhooks_did_not_bring_the_gap_finder_takes_in() {
+    let scene = Scene::new("observe", Vec::new()).await;
+    scene.sandbox.set_webhook_url(Kind::Stripe, None);
+    let invoice = scene.failed_bill(day(3));
+    scene.advance(day(1)).await;
+    assert_eq!(scene.case(&invoice).await, Value::Null, "nothing arrived");
+    let reconcile = async |repair: bool| -> Value {
+        let url = format!("http://{}/api/v1/reconcile", scene.address);
+        let sent = scene.client.post(url).bearer_auth(TOKEN).json(&json!({ "repair": repair }));
+        let mut answer: Value = sent.send().await.unwrap().json().await.unwrap();
+        answer["data"][0].take()
+    };
+    let told = reconcile(false).await;
+    assert_eq!(told["completeness"], json!(0.0), "{told:#}");
+    let repaired = reconcile(true).await;
+    let missing = repaired["missing"].as_array().unwrap();
+    assert!(missing.iter().any(|gap| gap["invoice"] == json!(invoice)), "{repaired:#}");
+    assert!(missing.iter().all(|gap| gap["repaired"] == json!(true)), "{repaired:#}");
+    scene.advance(day(9)).await;
+    assert_eq!(scene.case(&invoice).await["state"], "recovered");
+    assert_eq!(reconcile(false).await["completeness"], json!(1.0));
+    assert_eq!(scene.sandbox.ledger().len(), 1, "and it was charged once");
+}

@@ -118,7 +118,7 @@ fn known_invoice(invoice: &Value) -> Option<Known> {
     });
     Some(Known {
         id: view::owned(&event, "/id")?,
-        what: format!("open invoice {id}, charged {attempts} times in vain"),
+        what: format!("open invoice {id}, tried {attempts} × in vain"),
         invoice: Some(id),
         by_case: true,
         body: event.to_string().into_bytes(),
