@@ -183,13 +183,13 @@ fn any_end() -> impl Strategy<Value = End> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn a_plan_keeps_to_what_was_asked(
         cases in prop::collection::vec(
             (any_context(), prop::collection::vec(0..40_u32, 0..6), any_end()),
-            0..300,
+            0..120,
         ),
         context in any_context(),
         declined in 0..40_u32, earliest in 0..40_u32, window in 0..70_u32,
