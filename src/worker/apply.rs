@@ -271,11 +271,11 @@ impl<'a> Batch<'a> {
             self.commit.closed.push((id, self.now));
             return Ok(());
         }
-        if self.is_closed(&id).await? {
-            return Ok(());
-        }
         if event.customer_present {
-            return Ok(refuse(event, "customer_present"));
+            refuse(event, "customer_present");
+        }
+        if event.customer_present || self.is_closed(&id).await? {
+            return Ok(());
         }
         let policy = self.applier.policy.clone();
         if let (Some(billing), Some(subscription)) = (policy.billing(), &event.subscription)

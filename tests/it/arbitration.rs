@@ -116,8 +116,8 @@ impl Scene {
     async fn case(&self, invoice: &str) -> Value {
         let url = format!("http://{}/api/v1/cases?invoice={invoice}", self.address);
         let sent = self.client.get(url).bearer_auth(TOKEN).send().await.unwrap();
-        let mut page: Value = sent.json().await.unwrap();
-        page["data"][0].take()
+        let page: Value = sent.json().await.unwrap();
+        page["data"].as_array().unwrap().first().cloned().unwrap_or_default()
     }
 
     async fn ledger(&self, case: &Value) -> String {
