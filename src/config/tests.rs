@@ -47,6 +47,8 @@ fn capabilities(_: &GatewayConfig) -> Capabilities {
         native_retries_switchable: false,
         read_invoice: true,
         hosted_update: true,
+        page_takes_payment: false,
+        token_only: false,
         paid_out_of_band: true,
         refund: true,
         subscriptions: true,

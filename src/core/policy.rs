@@ -48,6 +48,13 @@ pub struct Capabilities {
     pub read_invoice: bool,
     /// It has a hosted page for a card update.
     pub hosted_update: bool,
+    /// That page takes the payment itself, not only the card, and reading the invoice does not
+    /// tell of it.
+    #[serde(default)]
+    pub page_takes_payment: bool,
+    /// It charges a stored method only: an invoice alone does not tell it what to charge.
+    #[serde(default)]
+    pub token_only: bool,
     /// An invoice can be marked as paid elsewhere.
     pub paid_out_of_band: bool,
     /// It takes money for one invoice once only: a second payment is refused, not captured.

@@ -66,6 +66,8 @@ impl Scripted {
             native_retries_switchable: false,
             read_invoice: true,
             hosted_update: true,
+            page_takes_payment: false,
+            token_only: false,
             paid_out_of_band: true,
             refund: true,
             pays_invoice_once: true,

@@ -17,10 +17,9 @@ use crate::core::decline::{
     self, Advice, Category, CategoryPolicy, Decline, OtherGateway, RetryMode,
 };
 use crate::core::effect::{ChargeOrder, Order};
-use crate::core::event::{Event, NativeRetry};
 use crate::core::ids::{AttemptId, CardKey};
 use crate::core::ledger::{Decision, EntryKind};
-use crate::core::policy::{GatewayPolicy, NativeRetries, Schedule};
+use crate::core::policy::{GatewayPolicy, Schedule};
 use crate::core::routing::{self, Candidate, Choice, Route};
 use crate::core::schedule::{self, Frame};
 
@@ -42,7 +41,8 @@ impl Stepper<'_> {
             return self.end(State::Stopped, "the customer is excluded from recovery");
         }
         if self.case.card_updated {
-            return self.schedule_at(self.now, "the card was updated");
+            let (at, why) = self.after_the_page();
+            return self.schedule_at(at, why);
         }
         if self.native_retry_is_ahead() {
             return self.watch_native_retry();
@@ -55,9 +55,38 @@ impl Stepper<'_> {
             Advice::Never => self.ask_customer("the bank said never to charge this card again"),
             Advice::UpdateCredentials => self.ask_customer("the card's details have to change"),
             Advice::Authenticate => self.ask_customer("the bank wants the customer to confirm"),
-            Advice::CheckStatus => self.plan_soon(policy, "its state has to be looked up first"),
+            Advice::CheckStatus => self.plan_check(policy),
             Advice::RetryAfter | Advice::None => self.plan_by_category(policy, &decline),
         }
+    }
+
+    /// When the card that the customer just gave is charged: at once, but where the page that was
+    /// opened takes the payment itself and nothing but its news tells of that. The news may be on
+    /// its way still, and a charge beside it would be the second.
+    fn after_the_page(&self) -> (Timestamp, &'static str) {
+        /// The gateways send such news within minutes; the news of the card alone may be quicker.
+        const NEWS_OF_THE_PAYMENT: SignedDuration = SignedDuration::from_hours(1);
+        let may_have_paid =
+            self.policy.billing().is_some_and(|g| g.capabilities.page_takes_payment);
+        if may_have_paid && self.case.page_used {
+            let why = "the card was updated on a page that takes the payment too: its news first";
+            return (schedule::after(self.now, NEWS_OF_THE_PAYMENT), why);
+        }
+        (self.now, "the card was updated")
+    }
+
+    /// Whether the last attempt took the money is not certain. Where the invoice is read before
+    /// each attempt, that settles it; where it is not, only a person can tell.
+    fn plan_check(&mut self, policy: &'static CategoryPolicy) {
+        let reads = self.policy.billing().is_some_and(|g| g.capabilities.read_invoice);
+        if reads || !policy.soon_delays_s.is_empty() {
+            return self.plan_soon(policy, "its state has to be looked up first");
+        }
+        self.hold_for_person(
+            "The gateway does not say for certain whether the last charge was taken: see how it \
+             ended there, then resume or stop",
+            "the outcome of the last charge has to be seen by a person",
+        );
     }
 
     fn plan_by_category(&mut self, policy: &'static CategoryPolicy, decline: &Decline) {
@@ -161,90 +190,17 @@ impl Stepper<'_> {
         self.plan_reminder();
     }
 
-    fn native_retry_is_ahead(&self) -> bool {
-        let waiting = match self.case.native_retry {
-            Some(NativeRetry::Planned) => true,
-            Some(NativeRetry::None) => false,
-            // It does not say: what the merchant said of it counts.
-            None => !self.native_retries_are_off() && self.native_window() > SignedDuration::ZERO,
-        };
-        waiting && self.native_deadline() > self.now
-    }
-
-    /// Whether the merchant switched the billing gateway's own retries off.
-    pub(super) fn native_retries_are_off(&self) -> bool {
-        self.policy.billing().is_some_and(|g| g.native_retries == NativeRetries::Off)
-    }
-
-    fn native_window(&self) -> SignedDuration {
-        let seconds = self.policy.billing().map_or(0, |g| g.capabilities.native_retry_window_s);
-        SignedDuration::from_secs(i64::from(seconds))
-    }
-
-    /// When the gateway's own retry should be over, told or not.
-    fn native_deadline(&self) -> Timestamp {
-        /// A gateway's own retry may start late, and its webhook takes its time.
-        const GRACE: SignedDuration = SignedDuration::from_hours(6);
-        match self.case.native_next_at {
-            Some(at) => schedule::after(at, GRACE),
-            None => self.case.opened_at + self.native_window(),
-        }
-    }
-
-    fn watch_native_retry(&mut self) {
-        let at = self.native_deadline();
-        let gateway = self.case.gateway.clone();
-        let why = match self.case.native_next_at {
-            Some(next) => format!("{gateway} itself will try again at {next}"),
-            None => format!("{gateway} may still try again by itself"),
-        };
-        self.set_timer(Timer::NativeRetry, at);
-        let next = Next { at: Some(at), what: "wait".into(), why: why.clone() };
-        self.enter(State::Monitoring, why.clone(), next);
-        self.decide(
-            format!("Only watching: {why}."),
-            Decision {
-                what: "wait".into(),
-                at: Some(at),
-                via: Some(gateway.to_string()),
-                why,
-                considered: vec!["an attempt of ours would race the gateway's own".into()],
-            },
-        );
-        self.plan_reminder();
-    }
-
-    /// The billing gateway's own retry should be over and told us nothing.
-    pub(super) fn take_over(&mut self) {
-        self.case.native_retry = Some(NativeRetry::None);
-        let gateway = self.case.gateway.clone();
-        self.note(EntryKind::Decided, format!("{gateway} has given up or said nothing: we go on."));
-        self.plan();
-    }
-
-    /// The gateway planned a retry of its own, or gave its retries up, without an attempt.
-    pub(super) fn on_native_plan(&mut self, event: &Event) {
-        let before = (self.case.native_retry, self.case.native_next_at);
-        if self.case.state.is_ended() || event.invoice.as_ref() != Some(&self.case.invoice) {
-            return;
-        }
-        self.learn_native_plan(event);
-        if before == (self.case.native_retry, self.case.native_next_at) {
-            return;
-        }
-        if self.waits_for(Pending::Check) {
-            self.case.route = None;
-        } else if self.case.state != State::Paused {
-            self.plan();
-        }
-    }
-
     fn hold_for_merchant(&mut self) {
-        self.flag(
+        self.hold_for_person(
             "The decline points to the merchant's set-up, not to the customer: mend it, then \
              resume",
+            "the merchant's set-up has to be mended; the customer is not written to",
         );
-        let why = "the merchant's set-up has to be mended; the customer is not written to";
+    }
+
+    /// Nothing more by itself: a person is told, and decides.
+    pub(super) fn hold_for_person(&mut self, flag: &str, why: &str) {
+        self.flag(flag);
         let next = Next { at: None, what: "wait".into(), why: why.into() };
         self.case.timers.clear();
         self.enter(State::Paused, why, next);
@@ -379,7 +335,8 @@ impl Stepper<'_> {
             .or_else(|| customer.method_at(gateway));
         let Some(method) = method else {
             // The billing gateway may know by itself what the invoice is charged to.
-            let knows = self.policy.gateway(gateway).is_some_and(|g| g.capabilities.read_invoice);
+            let can = self.policy.gateway(gateway).map(|g| &g.capabilities);
+            let knows = can.is_some_and(|c| c.read_invoice && !c.token_only);
             let named = own.map(ToOwned::to_owned);
             let card =
                 CardKey::of_token(gateway, named.as_deref().unwrap_or(&self.case.customer_key()));

@@ -67,6 +67,9 @@ impl Stepper<'_> {
     /// there is none, the event that names the attempt by its key is the answer: sent again, the
     /// key would only repeat what was said before it was decided.
     pub(super) fn on_our_failure(&mut self, event: &Event) {
+        if event.native_retry == Some(NativeRetry::Planned) {
+            self.learn_native_plan(event);
+        }
         let key = event.idempotency_key.as_deref();
         let named = self.case.attempts.iter().position(|a| {
             key == Some(a.charge.idempotency_key.as_str()) && a.outcome == AttemptOutcome::Unknown
@@ -317,8 +320,9 @@ impl Stepper<'_> {
         let at = self.now + wait(&LOOK_UP_WAITS_S, tries);
         self.set_timer(Timer::LookUp, at);
         self.note(EntryKind::AttemptOutcome, format!("Still unknown at {gateway}: {why}."));
-        if tries == TELL_AFTER {
-            self.flag(format!("{gateway} has not told the outcome of an attempt: look there"));
+        let told = format!("{gateway} has not told the outcome of an attempt: look there");
+        if tries >= TELL_AFTER && !self.case.flags.contains(&told) {
+            self.flag(told);
         }
         if self.goes_on() {
             let next = Next { at: Some(at), what: "look_up".into(), why: why.to_owned() };

@@ -9,13 +9,13 @@
 //! nobody.
 
 use super::attempts::describe;
-use super::ending::CANCELLED;
+use super::ending::{BY_HAND, CANCELLED};
 use super::step::Stepper;
 use super::{Attempt, AttemptOutcome, Case, Next, Pending, RecoveredBy, State, Timer};
 use crate::core::card::CardAttempt;
 use crate::core::decline::{Advice, Category, Decline};
 use crate::core::effect::{AdoptOrder, ChargeOutcome, Order};
-use crate::core::event::{Event, EventKind, NativeRetry};
+use crate::core::event::{Event, EventKind};
 use crate::core::ids::{CardKey, GatewayId};
 use crate::core::ledger::EntryKind;
 use crate::core::money::Money;
@@ -52,10 +52,15 @@ impl Stepper<'_> {
         if self.case.state.is_ended() {
             self.count_native_attempt(event);
             let text = "A failure was told after the end; it changes nothing.";
-            return self.note(EntryKind::Event, text);
+            self.note(EntryKind::Event, text);
+            return self.doubt_what_was_approved(event);
         }
         if self.is_about_our_attempt(event) {
             return self.on_our_failure(event);
+        }
+        if event.customer_present {
+            let text = "The customer tried to pay and it failed; the card on file was not charged.";
+            return self.note(EntryKind::Event, text);
         }
         if let Some(owed) = event.amount
             && !self.take_over_amount(owed)
@@ -81,6 +86,20 @@ impl Stepper<'_> {
             // The event may have brought an address that a reminder waits for.
             self.plan_reminder();
         }
+    }
+
+    /// A charge that was approved may fail when it is captured or settled: then nothing was paid.
+    fn doubt_what_was_approved(&mut self, event: &Event) {
+        let Some(key) = event.idempotency_key.as_deref() else { return };
+        let named = |a: &&Attempt| {
+            a.charge.idempotency_key == key && a.outcome == AttemptOutcome::Approved && !a.refunded
+        };
+        let Some(attempt) = self.case.attempts.iter().find(named) else { return };
+        self.flag(format!(
+            "{} now says that the payment which it had approved failed: check whether the invoice \
+             is paid",
+            attempt.charge.gateway
+        ));
     }
 
     /// An order never to charge a card again holds, however the case stands.
@@ -185,28 +204,6 @@ impl Stepper<'_> {
         self.case.decline = Some(told);
     }
 
-    pub(super) fn learn_native_plan(&mut self, event: &Event) {
-        if event.attempt_count.is_none()
-            && event.native_retry.is_none()
-            && !self.case.reason.is_empty()
-        {
-            return;
-        }
-        self.case.native_retry = event.native_retry;
-        self.case.native_next_at = event.next_native_attempt_at;
-        if self.native_retries_are_off() && event.native_retry == Some(NativeRetry::Planned) {
-            let warning = format!(
-                "{} plans a retry of its own, though its retries are said to be off: switch them \
-                 off there; until then recoup waits for it",
-                self.case.gateway
-            );
-            // Each event is looked at; one warning on the case is enough.
-            if !self.case.flags.contains(&warning) {
-                self.flag(warning);
-            }
-        }
-    }
-
     /// Takes over what is owed now. `false`: it contradicts the invoice; the case is held.
     pub(super) fn take_over_amount(&mut self, owed: Money) -> bool {
         let known = self.case.amount;
@@ -276,6 +273,7 @@ impl Stepper<'_> {
             return;
         }
         self.remember_payment(payment);
+        let earlier = self.case.paid_by.clone().filter(|by| by != BY_HAND);
         self.case.paid_by.get_or_insert_with(|| payment.clone());
         if self.policy.billing().is_some_and(|g| g.capabilities.pays_invoice_once) {
             // It took no second payment; of ours elsewhere the answer to marking it paid tells.
@@ -286,6 +284,12 @@ impl Stepper<'_> {
         if let Some(index) = ours {
             self.case.recovered_by = Some(RecoveredBy::Elsewhere);
             self.give_back(index, "the invoice was paid at the billing gateway too");
+        } else if let Some(earlier) = earlier {
+            let gateway = self.case.gateway.clone();
+            self.flag(format!(
+                "{gateway} took two payments of this invoice, {earlier} and {payment}, neither by \
+                 recoup: give one of the two back"
+            ));
         }
     }
 

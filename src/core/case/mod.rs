@@ -30,6 +30,7 @@ mod ending;
 pub mod events;
 pub mod evidence;
 pub mod leaving;
+mod native;
 mod outcomes;
 mod people;
 mod reminders;

@@ -89,12 +89,9 @@ impl Stepper<'_> {
             return self.schedule_at(self.now, why);
         }
         let gateway = self.case.gateway.clone();
-        self.flag(format!(
-            "{gateway} says that {why}: see how it ended there, then stop or resume"
-        ));
-        self.case.timers.clear();
-        let next = Next { at: None, what: "wait".into(), why: why.into() };
-        self.enter(State::Paused, why, next);
+        let flag =
+            format!("{gateway} says that {why}: see how it ended there, then stop or resume");
+        self.hold_for_person(&flag, why);
     }
 
     /// What was not taken of a re-send says nothing of the first send, whose outcome is unknown.

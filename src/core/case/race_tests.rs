@@ -318,3 +318,102 @@ fn where_the_same_key_tells_an_unknown_outcome_is_asked_by_a_re_send_while_the_i
     let sends = story.effects.iter().filter(|e| matches!(e.order, Order::Charge(_))).count();
     assert_eq!(sends, 0, "{:?}", story.effects);
 }
+
+#[test]
+fn a_page_that_takes_the_payment_is_waited_for() {
+    for (takes_payment, hours) in [(true, 1), (false, 0)] {
+        let mut policy = policy();
+        policy.gateways[0].capabilities.read_invoice = false;
+        policy.gateways[0].capabilities.page_takes_payment = takes_payment;
+        let mut story = Story::with(failed(Category::LostOrStolen, Advice::Never), policy);
+        story.input(Input::Page(PageAction::CardUpdateOpened));
+        story.event(new_card());
+        let wait = story.case.timers[&Timer::NextAttempt].duration_since(story.now);
+        assert_eq!(wait, SignedDuration::from_hours(hours));
+        let paid = Event { payment: Some("pay_of_page".into()), ..paid("evt_3") };
+        story.event(paid);
+        assert_eq!(story.case.state, State::Recovered);
+        let charged = story.effects.iter().any(|e| matches!(e.order, Order::Charge(_)));
+        assert!(!charged, "the page had the money already");
+    }
+}
+
+fn paid(id: &str) -> Event {
+    Event {
+        invoice: Some("in_1".into()),
+        amount: Some(Money::new(2900, "USD".parse().unwrap())),
+        ..Event::new(id, EventKind::PaymentSucceeded)
+    }
+}
+
+#[test]
+fn what_the_customer_tries_by_hand_says_nothing_of_the_card_on_file() {
+    let mut story = Story::of(failed(Category::InsufficientFunds, Advice::None));
+    let before = story.case.clone();
+    let tried = Event {
+        id: "evt_2".into(),
+        attempt_count: None,
+        payment: Some("pay_by_hand".into()),
+        customer_present: true,
+        ..failed(Category::LostOrStolen, Advice::None)
+    };
+    story.event(tried);
+    assert_eq!(story.case.decline, before.decline);
+    assert_eq!(story.case.native_attempts, before.native_attempts);
+    assert_eq!(story.case.state, State::Scheduled);
+}
+
+#[test]
+fn money_that_came_twice_or_went_again_is_for_a_person() {
+    let mut policy = policy();
+    policy.gateways[0].capabilities.read_invoice = false;
+    policy.gateways[0].capabilities.pays_invoice_once = false;
+    let mut story = Story::with(failed(Category::InsufficientFunds, Advice::None), policy);
+    story.event(Event { payment: Some("pay_1".into()), ..paid("evt_2") });
+    story.event(Event { payment: Some("pay_1".into()), ..paid("evt_3") });
+    assert!(story.case.flags.is_empty(), "one payment, told twice: {:?}", story.case.flags);
+    story.event(Event { payment: Some("pay_2".into()), ..paid("evt_4") });
+    assert!(story.case.flags[0].contains("two payments"), "{:?}", story.case.flags);
+
+    let mut story = Story::of(failed(Category::InsufficientFunds, Advice::None));
+    let key = story.clear().charge().idempotency_key;
+    story.charged(approved("pi_1"));
+    let fails = Event {
+        id: "evt_5".into(),
+        attempt_count: None,
+        idempotency_key: Some(key),
+        ..failed(Category::GenericDecline, Advice::None)
+    };
+    story.event(fails);
+    assert_eq!(story.case.state, State::Recovered);
+    assert!(story.case.flags[0].contains("had approved failed"), "{:?}", story.case.flags);
+}
+
+#[test]
+fn where_nobody_can_look_an_unclear_charge_is_held_for_a_person() {
+    let mut policy = policy();
+    policy.gateways[0].capabilities.read_invoice = false;
+    let unclear = failed(Category::GenericDecline, Advice::CheckStatus);
+    let story = Story::with(unclear.clone(), policy);
+    assert_eq!(story.case.state, State::Paused);
+    assert_eq!(story.case.flags.len(), 1);
+    let story = Story::of(unclear);
+    assert_eq!(story.case.state, State::Scheduled, "the invoice is read before each attempt");
+}
+
+#[test]
+fn a_retry_that_is_planned_without_a_date_is_waited_for_as_long_as_attempts_are_made() {
+    let event = Event {
+        native_retry: Some(NativeRetry::Planned),
+        next_native_attempt_at: None,
+        ..failed(Category::InsufficientFunds, Advice::None)
+    };
+    let mut story = Story::of(event);
+    let opened = story.now;
+    assert_eq!(story.case.state, State::Monitoring);
+    while story.case.state == State::Monitoring {
+        story.due();
+        story.effects.clear();
+    }
+    assert!(story.now.duration_since(opened) >= SignedDuration::from_hours(28 * 24));
+}

@@ -9,7 +9,7 @@ use crate::core::decline::{Advice, Category, Decline};
 use crate::core::effect::*;
 use crate::core::event::{Event, EventKind, NativeRetry, PaymentMethodFacts};
 use crate::core::ids::EffectId;
-use crate::core::input::{Input, OperatorAction};
+use crate::core::input::{Input, OperatorAction, PageAction};
 use crate::core::money::Money;
 use crate::core::policy::*;
 #[path = "evidence_tests.rs"]
@@ -26,6 +26,8 @@ fn capabilities(read_invoice: bool) -> Capabilities {
         native_retries_switchable: false,
         read_invoice,
         hosted_update: true,
+        page_takes_payment: false,
+        token_only: false,
         paid_out_of_band: true,
         pays_invoice_once: read_invoice,
         refund: true,

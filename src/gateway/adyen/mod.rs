@@ -111,6 +111,8 @@ fn capabilities() -> Capabilities {
         native_retries_switchable: true,
         read_invoice: false,
         hosted_update: true,
+        page_takes_payment: true,
+        token_only: false,
         paid_out_of_band: false,
         refund: true,
         subscriptions: false,

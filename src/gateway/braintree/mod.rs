@@ -107,6 +107,8 @@ fn capabilities() -> Capabilities {
         native_retries_switchable: true,
         read_invoice: true,
         hosted_update: false,
+        page_takes_payment: false,
+        token_only: false,
         paid_out_of_band: false,
         refund: true,
         subscriptions: true,

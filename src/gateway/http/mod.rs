@@ -64,6 +64,8 @@ fn capabilities() -> Capabilities {
         native_retries_switchable: false,
         read_invoice: false,
         hosted_update: true,
+        page_takes_payment: false,
+        token_only: false,
         paid_out_of_band: true,
         refund: true,
         subscriptions: true,

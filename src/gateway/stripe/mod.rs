@@ -114,6 +114,8 @@ fn capabilities() -> Capabilities {
         native_retries_switchable: true,
         read_invoice: true,
         hosted_update: true,
+        page_takes_payment: false,
+        token_only: false,
         paid_out_of_band: true,
         refund: true,
         subscriptions: true,

@@ -165,6 +165,8 @@ fn draw_gateway(
         native_retries_switchable: false,
         read_invoice: reads,
         hosted_update: true,
+        page_takes_payment: false,
+        token_only: false,
         paid_out_of_band: billing && (reads || rng.bool()),
         pays_invoice_once: once,
         refund: true,
