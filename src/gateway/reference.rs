@@ -11,7 +11,7 @@
 use crate::core::ids::AttemptId;
 
 /// What stands between the invoice and the attempt.
-const MARK: &str = "-recoup-";
+pub const MARK: &str = "-recoup-";
 
 /// The reference of an attempt: `in_1-recoup-att_0123…`.
 pub fn of_attempt(invoice: &str, attempt: &AttemptId) -> String {

@@ -7,7 +7,7 @@
 //! What must stay true: a question that was not answered is never "no".
 
 use super::{CallError, HostedSession, wire};
-use crate::core::effect::{ChargeOutcome, LookUpAnswer};
+use crate::core::effect::{AttemptRef, ChargeOutcome, LookUpAnswer};
 
 /// The answer of a look-up from what its reads found.
 pub(super) fn answer(found: Result<Option<ChargeOutcome>, CallError>) -> LookUpAnswer {
@@ -15,6 +15,22 @@ pub(super) fn answer(found: Result<Option<ChargeOutcome>, CallError>) -> LookUpA
         Ok(Some(outcome)) => LookUpAnswer::Found(outcome),
         Ok(None) => LookUpAnswer::NotFound,
         Err(error) => LookUpAnswer::Unavailable { why: error.to_string() },
+    }
+}
+
+/// What a search found. It is never empty for an attempt whose payment the gateway told us of: a
+/// search that lags, or another account's key, is no proof that nothing was charged.
+pub(super) fn not_lost(
+    attempt: &AttemptRef,
+    what: &'static str,
+    found: Option<ChargeOutcome>,
+) -> Result<Option<ChargeOutcome>, CallError> {
+    match (&attempt.payment, found) {
+        (Some(payment), None) => {
+            let why = format!("{payment}, which the gateway told us of, is not found");
+            Err(CallError::Transient { what, why })
+        }
+        (_, found) => Ok(found),
     }
 }
 

@@ -332,13 +332,33 @@ pub fn is_web_address(text: &str) -> bool {
 
 /// A gateway's own words, fit for a log line: short, and without what could identify or pay.
 pub fn scrub(words: &str) -> String {
-    let clean: Vec<&str> = words.split_whitespace().map(scrub_word).collect();
+    let mut after_bearer = false;
+    let clean: Vec<&str> = words
+        .split_whitespace()
+        .map(|word| {
+            let is_a_token = std::mem::replace(&mut after_bearer, word.ends_with("Bearer"));
+            if is_a_token { "[secret]" } else { scrub_word(word) }
+        })
+        .collect();
     let clean = clean.join(" ");
     clean.chars().take(MAX_WORDS).collect()
 }
 
 fn scrub_word(word: &str) -> &str {
-    const SECRETS: [&str; 6] = ["sk_", "rk_", "pk_", "whsec_", "_secret_", "Bearer"];
+    /// Of Stripe and Checkout.com, of Mercado Pago, of Wompi; what any of them calls a secret.
+    const SECRETS: [&str; 11] = [
+        "sk_",
+        "rk_",
+        "pk_",
+        "whsec_",
+        "APP_USR-",
+        "TEST-",
+        "prv_",
+        "_integrity_",
+        "_events_",
+        "_secret_",
+        "Bearer",
+    ];
     if word.contains('@') {
         "[address]"
     } else if word.contains("://") {
@@ -347,11 +367,19 @@ fn scrub_word(word: &str) -> &str {
         "[secret]"
     } else if word.chars().filter(char::is_ascii_digit).count() >= 4
         && !word.chars().any(|c| c.is_ascii_alphabetic())
+        || names_a_number(word)
     {
         "[number]"
     } else {
         word
     }
+}
+
+/// A card's number inside a word (twelve digits or more), or a telephone's (seven after a plus).
+fn names_a_number(word: &str) -> bool {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let telephone = word.split('+').skip(1).any(|rest| digits(rest) >= 7);
+    telephone || word.split(|c: char| !c.is_ascii_digit()).any(|run| run.len() >= 12)
 }
 
 #[cfg(test)]

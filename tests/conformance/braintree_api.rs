@@ -10,7 +10,7 @@ use recoup::gateway::{self, Gateway};
 use serde_json::json;
 use std::sync::Arc;
 
-use crate::dialect::braintree::{accounts, ids, subscription};
+use crate::dialect::braintree::{accounts, ids, set_to, subscription};
 use crate::dialect::{SENT_AT, attempt, order, settings};
 use crate::double::{Double, Reply, nobody};
 
@@ -35,9 +35,9 @@ fn refused(code: &str, inner: &str) -> Reply {
 
 #[tokio::test]
 async fn a_subscription_is_charged_again_as_the_libraries_do_it() {
-    let double = Double::new([sold()]).await;
+    let double = Double::new([set_to("pm_1"), sold()]).await;
     braintree(&double.base).charge(&order(true)).await;
-    let seen = double.seen().remove(0);
+    let seen = double.seen().remove(1);
     assert_eq!(seen.line(), "POST /merchants/account_1/transactions");
     assert_eq!(seen.header("accept"), "application/xml");
     assert_eq!(
@@ -96,7 +96,7 @@ async fn what_a_refusal_says_of_the_money() {
         )
     };
     let charge = async |reply: Reply| {
-        let double = Double::new([reply]).await;
+        let double = Double::new([set_to("pm_1"), reply]).await;
         braintree(&double.base).charge(&order(true)).await
     };
     let duplicate = charge(refused("", &rejected("duplicate"))).await;
@@ -108,6 +108,20 @@ async fn what_a_refusal_says_of_the_money() {
     assert_eq!(charge(refused("91531", "")).await, ChargeOutcome::InvoiceClosed);
     let ChargeOutcome::Refused { why } = charge(refused("91518", "")).await else { panic!() };
     assert_eq!(why, "Cannot be done. (HTTP 422)");
+    for foreign in [Reply::text(422, ""), Reply::text(422, "<html/>"), Reply::text(422, "{}")] {
+        let told = charge(foreign).await;
+        assert!(matches!(told, ChargeOutcome::Unknown { .. }), "not Braintree's words: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_has_another_card_meanwhile_is_not_charged() {
+    for first in [set_to("pm_2"), Reply::text(200, "<subscription/>"), Reply::text(500, "")] {
+        let double = Double::new([first]).await;
+        let outcome = braintree(&double.base).charge(&order(true)).await;
+        assert!(matches!(outcome, ChargeOutcome::NotSent { .. }), "{outcome:?}");
+        assert_eq!(double.lines(), ["GET /merchants/account_1/subscriptions/sub_1"]);
+    }
 }
 
 #[tokio::test]
@@ -118,6 +132,8 @@ async fn a_retry_that_lost_its_order_id_is_found_by_its_subscription() {
     };
     let since = look_up(vec![ids(""), subscription(SENT_AT + 2)]).await;
     assert!(matches!(since, LookUpAnswer::Found(ChargeOutcome::Approved { .. })), "{since:?}");
+    let later = look_up(vec![ids(""), subscription(SENT_AT + 86_400)]).await;
+    assert_eq!(later, LookUpAnswer::NotFound, "the next period's own charge");
     let before = look_up(vec![ids(""), subscription(SENT_AT - 3600)]).await;
     assert_eq!(before, LookUpAnswer::NotFound);
     let another = Reply::text(
@@ -204,10 +220,10 @@ async fn what_is_owed_is_read_off_the_subscription_or_the_order_id() {
     assert!(read(period, with("Brand New", "settled")).await.unwrap_err().is_transient());
     let page = "<credit-card-transactions><transaction><id>bt_1</id><status>settled</status>\
                 <order-id>INV-7-recoup-att_1</order-id></transaction></credit-card-transactions>";
-    let found = vec![ids("bt_1"), Reply::text(200, page)];
+    let found = vec![ids(""), ids("bt_1"), Reply::text(200, page)];
     assert_eq!(read("INV-7", found.clone()).await, Ok(InvoiceStatus::Paid));
     assert_eq!(read("INV", found).await, Ok(InvoiceStatus::Open), "another order's");
-    assert_eq!(read("INV-7", vec![ids("")]).await, Ok(InvoiceStatus::Open));
+    assert_eq!(read("INV-7", vec![ids(""), ids("")]).await, Ok(InvoiceStatus::Open));
 }
 
 #[tokio::test]

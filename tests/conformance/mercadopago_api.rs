@@ -130,6 +130,14 @@ async fn a_payment_and_its_instalment_are_one_debt() {
     let replies = vec![Reply::json(200, rejected.clone()), search];
     let (old, _) = completed(pointer("payment", "1234567890"), replies).await;
     assert_eq!(old.kind, EventKind::Other, "a later try has taken its place");
+    let mut given_back = mp_payment("refunded", "refunded", "the same for all");
+    given_back["metadata"] = json!({ "preapproval_id": "sub_1" });
+    let mut paid = instalment(702, "processed", 1_234_567_890);
+    paid["payment"]["status"] = json!("approved");
+    let search = Reply::json(200, json!({ "results": [paid] }));
+    let replies = vec![Reply::json(200, given_back), search];
+    let (refund, _) = completed(pointer("payment", "1234567890"), replies).await;
+    assert_eq!(refund.kind, EventKind::Refunded, "the instalment itself stays paid");
     let nowhere = [Reply::json(200, rejected), Reply::json(200, json!({ "results": [] }))];
     let double = Double::new(nowhere).await;
     let error = gateway_at(&double).complete(pointer("payment", "1234567890")).await.unwrap_err();

@@ -126,3 +126,12 @@ async fn a_transaction_whose_id_is_known_is_read_itself() {
     assert!(matches!(answer, LookUpAnswer::Found(ChargeOutcome::Approved { .. })), "{answer:?}");
     assert_eq!(double.lines(), ["GET /v1/transactions/1-2-3"]);
 }
+
+#[tokio::test]
+async fn a_transaction_that_we_were_told_of_is_never_not_found() {
+    let replies = [Reply::text(404, ""), Reply::json(200, json!({ "data": [] }))];
+    let double = Double::new(replies).await;
+    let known = AttemptRef { charge: owed(), payment: Some("1-2-3".to_owned()), ..attempt(false) };
+    let answer = gateway_at(&double).look_up(&known).await;
+    assert!(matches!(answer, LookUpAnswer::Unavailable { .. }), "{answer:?}");
+}

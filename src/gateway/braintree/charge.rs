@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Client, WORDS};
-use super::{objects, outcome, xml};
+use super::{look_up, objects, outcome, xml};
 use crate::core::effect::{ChargeOrder, ChargeOutcome};
 use crate::core::money::Currency;
 use crate::gateway::facts::{currency, id, text};
@@ -25,15 +25,35 @@ pub(super) async fn charge(client: &Client, order: &ChargeOrder) -> ChargeOutcom
         Ok(sale) => sale,
         Err(why) => return ChargeOutcome::Refused { why },
     };
-    if retried(order).is_none() {
-        match account_in(client, order.amount.currency).await {
+    match retried(order) {
+        Some(subscription) => {
+            if let Err(why) = charges_the_card(client, order, subscription).await {
+                return ChargeOutcome::NotSent { why };
+            }
+        }
+        None => match account_in(client, order.amount.currency).await {
             Ok(account) => sale["transaction"]["merchant_account_id"] = json!(account),
             Err(outcome) => return outcome,
-        }
+        },
     }
     match client.post(&["transactions"], &sale).await {
         Ok(answer) => outcome::of_answer(order, &answer),
         Err(trouble) => trouble.into_outcome(),
+    }
+}
+
+/// A subscription is charged to the card that it has, whatever the order names. The limits were
+/// counted for the order's card, so another one is not charged.
+async fn charges_the_card(
+    client: &Client,
+    order: &ChargeOrder,
+    subscription: &str,
+) -> Result<(), String> {
+    let Some(wanted) = &order.token else { return Ok(()) };
+    let read = look_up::subscription(client, "read the subscription's card", subscription).await;
+    match id(&read.map_err(|error| error.to_string())?, "/payment_method_token") {
+        Some(token) if token == *wanted => Ok(()),
+        _ => Err("the subscription is set to another payment method than this one".to_owned()),
     }
 }
 

@@ -14,9 +14,11 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::kind::is_credit;
 use super::objects::{self, Status, status};
 use super::{charge, outcome, xml};
 use crate::core::effect::{AttemptRef, ChargeOrder, ChargeOutcome, LookUpAnswer};
+use crate::core::schedule;
 use crate::gateway::facts::{id, text, time};
 use crate::gateway::{CallError, reference, shared};
 
@@ -74,7 +76,8 @@ fn most_telling<'a>(transactions: &[&'a Value]) -> Option<&'a Value> {
     transactions.iter().max_by_key(rank).copied()
 }
 
-/// What the subscription was charged since the attempt was sent.
+/// What the subscription was charged while the attempt may have been on its way. What came later
+/// is another charge, perhaps of Braintree's own.
 fn charged_since(
     attempt: &AttemptRef,
     subscription: &Value,
@@ -86,14 +89,17 @@ fn charged_since(
         let named = id(t, "/order_id").and_then(|order| reference::read(&order).attempt);
         named.is_some_and(|named| named != attempt.charge.attempt)
     };
+    let horizon = SignedDuration::from_secs(i64::from(super::HORIZON_S));
+    let until = schedule::after(attempt.first_sent_at, horizon);
     let mut telling = Vec::new();
     for transaction in xml::several(Some(transactions)) {
         let decided = matches!(status(transaction), Some(Status::Declined | Status::Void));
-        if decided || of_another(transaction) {
+        if decided || of_another(transaction) || is_credit(transaction) {
             continue;
         }
         let made = time(transaction, "/created_at");
-        if made.ok_or_else(|| unreadable("a transaction without its time"))? >= since {
+        let made = made.ok_or_else(|| unreadable("a transaction without its time"))?;
+        if (since..=until).contains(&made) {
             telling.push(transaction);
         }
     }
@@ -143,16 +149,25 @@ pub(super) async fn by_order_id(
     all.then_some(found).ok_or_else(|| unreadable("not all that was found can be read"))
 }
 
+/// All transactions of an order of the merchant's: its own, and the attempts of ours.
+pub(super) async fn of_invoice(client: &Client, invoice: &str) -> Result<Vec<Value>, CallError> {
+    let mut found = by_order_id(client, "is", invoice).await?;
+    let ours = format!("{invoice}{}", reference::MARK);
+    found.extend(by_order_id(client, "starts_with", &ours).await?);
+    Ok(found)
+}
+
 /// Whether any of these took money for the invoice.
 pub(super) fn paid(transactions: &[Value], invoice: &str) -> bool {
     let of_it = |t: &&Value| {
         text(t, "/order_id").is_some_and(|order| reference::read(order).invoice == invoice)
     };
-    let approved = |t: &Value| status(t) == Some(Status::Approved) && !super::kind::is_credit(t);
+    let approved = |t: &Value| status(t) == Some(Status::Approved) && !is_credit(t);
     transactions.iter().filter(of_it).any(approved)
 }
 
-/// The newest transaction of a subscription took money.
+/// The newest charge of a subscription took money.
 pub(super) fn newest_is_approved(subscription: &Value) -> bool {
-    objects::newest(subscription, |_| true).is_some_and(|t| status(t) == Some(Status::Approved))
+    objects::newest(subscription, |t| !is_credit(t))
+        .is_some_and(|t| status(t) == Some(Status::Approved))
 }

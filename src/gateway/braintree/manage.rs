@@ -111,7 +111,7 @@ pub(super) async fn invoice(client: &Client, invoice: &str) -> Result<InvoiceVie
             CallError::Transient { what: WHAT, why }
         });
     }
-    let found = look_up::by_order_id(client, "starts_with", invoice).await?;
+    let found = look_up::of_invoice(client, invoice).await?;
     let paid = look_up::paid(&found, invoice);
     Ok(view_of(if paid { InvoiceStatus::Paid } else { InvoiceStatus::Open }))
 }

@@ -38,10 +38,14 @@ pub(super) fn of_answer(order: &ChargeOrder, answer: &Answer) -> ChargeOutcome {
 }
 
 /// 422 is a refusal of the bank or of the gateway's rules, then there is a transaction; or of the
-/// request itself, then there is none and nothing was charged.
+/// request itself, then there is none and nothing was charged. An answer that is not Braintree's
+/// refusal says neither.
 fn of_refusal(order: &ChargeOrder, answer: &Answer) -> ChargeOutcome {
-    let body = answer.object().unwrap_or_default();
     let why = || WORDS.of(answer);
+    let body = answer.object().filter(|body| body.get("api_error_response").is_some());
+    let Some(body) = body else {
+        return ChargeOutcome::Unknown { why: why() };
+    };
     match body.pointer("/api_error_response/transaction").filter(|t| !t.is_null()) {
         Some(transaction) => {
             of_sale(order, transaction).unwrap_or_else(|| ChargeOutcome::Unknown { why: why() })

@@ -53,11 +53,14 @@ async fn from_payment(client: &Client, event: &mut Event, id: &str) -> Result<()
     Ok(())
 }
 
-/// What the payment tells stays, what the instalment tells of the debt is laid over it.
+/// What the payment tells stays, what the instalment tells of the debt is laid over it. Money that
+/// was given or taken back is told by the payment alone: the instalment stays paid.
 fn lay_over(event: &mut Event, instalment: &Value) {
     let (kind, customer) = (event.kind, event.customer.clone());
     objects::fill_from_instalment(event, instalment);
-    if !matches!(event.kind, EventKind::PaymentFailed | EventKind::PaymentSucceeded) {
+    let taken_back = matches!(kind, EventKind::Refunded | EventKind::Disputed);
+    let decided = matches!(event.kind, EventKind::PaymentFailed | EventKind::PaymentSucceeded);
+    if taken_back || !decided {
         event.kind = kind;
     }
     event.customer = event.customer.take().or(customer);

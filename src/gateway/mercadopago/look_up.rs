@@ -3,7 +3,8 @@
 //! Why here: after a time-out this is the only way forward that cannot charge twice (design I2).
 //! The attempt's reference is unique, and payments are found by it.
 //!
-//! What must stay true: "not found" is said only of a list that was read; where several payments
+//! What must stay true: "not found" is said only of a list that was read, and never of a payment
+//! whose id we have; where several payments
 //! carry one reference, one that took money is told before all others.
 
 use serde_json::Value;
@@ -34,7 +35,7 @@ async fn found(client: &Client, attempt: &AttemptRef) -> Result<Option<ChargeOut
     for payment in &by_reference(client, &reference).await? {
         outcomes.push(judged(attempt, payment)?);
     }
-    Ok(outcomes.into_iter().max_by_key(weight))
+    shared::not_lost(attempt, WHAT, outcomes.into_iter().max_by_key(weight))
 }
 
 /// The payments that carry exactly this reference.

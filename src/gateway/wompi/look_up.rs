@@ -2,7 +2,8 @@
 //!
 //! Why here: every charge there is decided later, so this is asked after each of them.
 //!
-//! What must stay true: "not found" is said only of a list that was read.
+//! What must stay true: "not found" is said only of a list that was read, and never of a
+//! transaction whose id we have.
 
 use serde_json::Value;
 
@@ -33,7 +34,8 @@ async fn found(client: &Client, attempt: &AttemptRef) -> Result<Option<ChargeOut
         return Err(CallError::Transient { what: WHAT, why: "the answer is no list".to_owned() });
     };
     let ours = all.iter().find(|transaction| transaction["reference"] == reference.as_str());
-    ours.map(|transaction| judged(attempt, transaction)).transpose()
+    let found = ours.map(|transaction| judged(attempt, transaction)).transpose()?;
+    shared::not_lost(attempt, WHAT, found)
 }
 
 /// Our own transaction is there: whatever it says, "not found" would be wrong.

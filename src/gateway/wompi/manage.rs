@@ -46,8 +46,8 @@ async fn invoice_of_link(client: &Client, link: &str) -> Result<Option<String>, 
             let named = reference::read(words);
             (named.invoice != words).then_some(named.invoice)
         })),
-        Err(error) if error.is_transient() => Err(error),
-        Err(_) => Ok(None),
+        // Without the link's words the debt would be taken for another one.
+        Err(error) => Err(error),
     }
 }
 

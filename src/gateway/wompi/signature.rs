@@ -5,7 +5,8 @@
 //! values, `timestamp` and the events secret are written one after another and hashed. The header
 //! `X-Event-Checksum` repeats the checksum.
 //!
-//! What must stay true: the list is never assumed, but id and status must be in it; hex in any
+//! What must stay true: the list is never assumed, but the id and the status of the very object
+//! that the event is about must be in it; hex in any
 //! case; no tolerance of time, since an event is sent again a day later as it was. There is nothing
 //! between the values, so digits can move from the time to the amount and back: a time that cannot
 //! be one is refused, and what is not signed is read again before anything is decided.
@@ -18,6 +19,7 @@ use crate::gateway::facts::text;
 use crate::gateway::signature::{USUAL_CAUSES, is_same, no_match, texts, usual_doubt};
 use crate::gateway::{Rejection, RejectionCode, WebhookRequest};
 
+const TRANSACTION_UPDATED: &str = "transaction.updated";
 const HEADER: &str = "X-Event-Checksum";
 
 /// Times of events: from 2017, when Wompi began, to when seconds get an eleventh digit.
@@ -56,6 +58,7 @@ struct Signed<'a> {
     properties: Vec<&'a str>,
     values: String,
     time: String,
+    event: &'a str,
 }
 
 fn read(body: &Value) -> Result<Signed<'_>, Rejection> {
@@ -78,7 +81,8 @@ fn read(body: &Value) -> Result<Signed<'_>, Rejection> {
     let values = values.ok_or_else(|| {
         no_match("a path in `signature.properties` leads to no value: the body was changed")
     })?;
-    Ok(Signed { checksum, properties, values, time })
+    let event = text(body, "/event").unwrap_or_default();
+    Ok(Signed { checksum, properties, values, time, event })
 }
 
 /// What stands at a dotted path.
@@ -99,10 +103,15 @@ fn written(value: &Value) -> Option<String> {
 impl Signed<'_> {
     /// A checksum that is right, and says nothing of what happened to what.
     fn covers_what_matters(&self) -> Result<(), Rejection> {
+        // The object that the event is about: paths elsewhere in `data` would prove nothing of it.
+        let object = if self.event == TRANSACTION_UPDATED { "transaction" } else { "" };
+        let covers = |path: &str, wanted: &str| {
+            path.strip_suffix(wanted).is_some_and(|of| object.is_empty() || of == object)
+        };
         for wanted in [".id", ".status"] {
-            if !self.properties.iter().any(|path| path.ends_with(wanted)) {
+            if !self.properties.iter().any(|path| covers(path, wanted)) {
                 return Err(no_match(format!(
-                    "the checksum is right, but covers no `{wanted}`: it proves nothing"
+                    "the checksum is right, but covers no `{object}{wanted}`: it proves nothing"
                 )));
             }
         }
@@ -113,5 +122,39 @@ impl Signed<'_> {
                  between it and the amount",
             )),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn signed(event: &str, paths: [&str; 2]) -> Result<(), Rejection> {
+        let time = 1_783_000_000;
+        let checksum = hex::encode(Sha256::digest(format!("1APPROVED{time}secret")));
+        let body = json!({
+            "event": event, "timestamp": time,
+            "data": {
+                "transaction": { "id": "1", "status": "APPROVED" },
+                "note": { "id": "1", "status": "APPROVED" },
+            },
+            "signature": { "properties": paths, "checksum": checksum },
+        });
+        let body = serde_json::to_vec(&body).unwrap();
+        let now = "2026-07-02T12:00:00Z".parse().unwrap();
+        let request = WebhookRequest { body: &body, headers: &[], url: None, now };
+        verify(&request, &[SecretString::from("secret")])
+    }
+
+    #[test]
+    fn what_is_signed_is_the_transaction_itself() {
+        let own = ["transaction.id", "transaction.status"];
+        let elsewhere = ["note.id", "note.status"];
+        assert_eq!(signed("transaction.updated", own), Ok(()));
+        let refused = signed("transaction.updated", elsewhere).unwrap_err();
+        assert_eq!(refused.code, RejectionCode::NoSignatureMatch);
+        assert_eq!(signed("note.updated", elsewhere), Ok(()));
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn retries_a_subscription() -> Dialect {
         payment: "bt_1",
         currency: "USD",
         decline_code: "2001",
-        before_charge: Vec::new(),
+        before_charge: vec![set_to("pm_1")],
         key_header: None,
         signed_in,
         make: gateway::kind("braintree").unwrap().build,
@@ -99,6 +99,12 @@ fn page(transactions: &str) -> Reply {
              </credit-card-transactions>"
         ),
     )
+}
+
+/// One that is charged to this payment method.
+pub(crate) fn set_to(token: &str) -> Reply {
+    let told = format!("<payment-method-token>{token}</payment-method-token>");
+    Reply::text(200, format!("<subscription><id>sub_1</id>{told}</subscription>"))
 }
 
 /// One whose last transaction, an approved one, was made then.
