@@ -57,8 +57,7 @@ impl<'a> Intake<'a> {
             return Taken::Person;
         };
         let Some(gateway) = self.gateways.get(&entry.record.source) else {
-            // The gateway is not configured any more: nobody can read this.
-            return Taken::Events(Vec::new());
+            return nobody_reads(entry, now);
         };
         let request = WebhookRequest { body, headers, url: None, now: entry.record.received_at };
         let events = match gateway.parse(&request) {
@@ -96,7 +95,7 @@ impl<'a> Intake<'a> {
             let (usable, id) = (proven && is_usable(&event), event.id.clone());
             match gateway.complete(event.clone()).await {
                 Ok(event) => complete.push(event),
-                Err(error) if must_wait(&error, usable, entry.tries) => {
+                Err(error) if must_wait(&error, proven, usable, entry.tries) => {
                     tracing::warn!(gateway = %gateway.id(), event = %id, %error, "read later");
                     return Taken::Later(now + wait(entry.tries));
                 }
@@ -126,8 +125,23 @@ fn is_usable(event: &Event) -> bool {
     event.invoice.is_some() && event.amount.is_some()
 }
 
-fn must_wait(error: &CallError, usable: bool, tries: u32) -> bool {
-    error.is_transient() && !usable && tries < PATIENCE
+/// What a pointer points at is waited for after a definite refusal too: the key may be mended, the
+/// object may only not be there yet, and thrown away it is lost.
+fn must_wait(error: &CallError, proven: bool, usable: bool, tries: u32) -> bool {
+    tries < PATIENCE && !usable && (error.is_transient() || !proven)
+}
+
+/// The gateway is not in the configuration. That may be a slip, so what came from it is kept for a
+/// while.
+fn nobody_reads(entry: &InboxEntry, now: Timestamp) -> Taken {
+    let gateway = &entry.record.source;
+    if entry.tries < PATIENCE {
+        tracing::warn!(%gateway, "an event of a gateway that is not in the configuration is kept");
+        return Taken::Later(now + wait(entry.tries));
+    }
+    tracing::error!(%gateway, "an event of a gateway that is not in the configuration is given up");
+    metrics::counter!("recoup_events_unreadable_total").increment(1);
+    Taken::Events(Vec::new())
 }
 
 fn wait(tries: u32) -> SignedDuration {
@@ -143,5 +157,26 @@ pub(super) fn count_unknown(gateway: &GatewayId, decline: &Decline) {
         metrics::counter!("recoup_declines_unknown_total", "gateway" => gateway.to_string())
             .increment(1);
         tracing::warn!(%gateway, code, "this decline code is in no table: treated with caution");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_only_a_pointer_waits_after_a_definite_refusal_too() {
+        let what = "read the payment";
+        let definite = CallError::Permanent { what, why: "HTTP 401".to_owned() };
+        let passing = CallError::Transient { what, why: "HTTP 500".to_owned() };
+        for (error, proven, usable, wanted) in [
+            (&definite, false, false, true),
+            (&definite, true, false, false),
+            (&passing, true, false, true),
+            (&passing, true, true, false),
+        ] {
+            assert_eq!(must_wait(error, proven, usable, 0), wanted, "{error:?} {proven} {usable}");
+            assert!(!must_wait(error, proven, usable, PATIENCE), "patience has an end");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The gap finder: what a gateway knows and the store does not.
 //!
-//! What must stay true: a repair and a late webhook are one event; only what is missing is taken in.
+//! What must stay true: a repair and a late webhook are one event; only the missing is taken in.
 
 use std::sync::Arc;
 

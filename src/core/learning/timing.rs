@@ -3,8 +3,8 @@
 //! Why here: even spacing is a strong baseline, and what moves a day away from it is evidence only:
 //! how this customer's last bill went, how bills of the same day of the month went, how declines of
 //! the same kind went. Each level is shrunk toward the one above, and the topmost is a curve whose
-//! best plan *is* even spacing ([`estimate`]). The days of a plan are chosen together, each by what
-//! it adds when those before it were declined ([`choose`]).
+//! best plan *is* even spacing (`estimate`). The days of a plan are chosen together, each by what
+//! it adds when those before it were declined (`choose`).
 //!
 //! What must stay true: no evidence gives no plan, and the schedule stays even; a plan keeps to its
 //! window, its gap and its number of days; no input can make a probability that is no number.
