@@ -6,8 +6,9 @@
 //!
 //! What must stay true: a question that was not answered is never "no".
 
-use super::{CallError, HostedSession, wire};
-use crate::core::effect::{AttemptRef, ChargeOutcome, LookUpAnswer};
+use super::{CallError, HostedSession, cannot, wire};
+use crate::core::effect::{AttemptRef, ChargeOutcome, CloseOrder, LookUpAnswer};
+use crate::core::policy::{InvoiceAction, SubscriptionAction};
 
 /// The answer of a look-up from what its reads found.
 pub(super) fn answer(found: Result<Option<ChargeOutcome>, CallError>) -> LookUpAnswer {
@@ -40,6 +41,14 @@ pub(super) fn session(what: &'static str, url: Option<&str>) -> Result<HostedSes
     let url = url.filter(|url| wire::is_web_address(url));
     let why = "the answer has no address to send the customer to".to_owned();
     url.map(|url| HostedSession { url: url.to_owned() }).ok_or(CallError::Permanent { what, why })
+}
+
+/// The end of a case at a gateway that has neither subscriptions nor invoices: nothing is to be done
+/// when all is kept, and nothing else can be.
+pub(super) fn close_nothing(order: &CloseOrder, why: &str) -> Result<(), CallError> {
+    let keeps = order.subscription_action == SubscriptionAction::Keep
+        && order.invoice_action == InvoiceAction::Keep;
+    if keeps { Ok(()) } else { cannot("close the subscription", why) }
 }
 
 /// A change that was refused for good may have been made before: then what `is_made` reads says

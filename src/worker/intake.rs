@@ -64,7 +64,7 @@ impl<'a> Intake<'a> {
             Ok(events) => events,
             Err(error) => {
                 tracing::error!(gateway = %gateway.id(), %error, "an accepted event is unreadable");
-                metrics::counter!("recoup_events_unreadable_total").increment(1);
+                count_unreadable();
                 return Taken::Events(Vec::new());
             }
         };
@@ -101,7 +101,7 @@ impl<'a> Intake<'a> {
                 }
                 Err(error) if !proven => {
                     tracing::error!(gateway = %gateway.id(), event = %id, %error, "not applied");
-                    metrics::counter!("recoup_events_unreadable_total").increment(1);
+                    count_unreadable();
                 }
                 Err(error) => {
                     tracing::warn!(gateway = %gateway.id(), event = %id, %error, "taken as it is");
@@ -140,12 +140,17 @@ fn nobody_reads(entry: &InboxEntry, now: Timestamp) -> Taken {
         return Taken::Later(now + wait(entry.tries));
     }
     tracing::error!(%gateway, "an event of a gateway that is not in the configuration is given up");
-    metrics::counter!("recoup_events_unreadable_total").increment(1);
+    count_unreadable();
     Taken::Events(Vec::new())
 }
 
 fn wait(tries: u32) -> SignedDuration {
     SignedDuration::from_secs(WAITS_S[(tries as usize).min(WAITS_S.len() - 1)])
+}
+
+/// An accepted event that is given up: nobody could read it.
+fn count_unreadable() {
+    metrics::counter!("recoup_events_unreadable_total").increment(1);
 }
 
 /// A decline whose code is in no table is counted and named, so that somebody adds it.

@@ -10,7 +10,6 @@ use serde_json::json;
 use super::client::{Client, WORDS};
 use super::money;
 use crate::core::effect::{CloseOrder, RefundOrder};
-use crate::core::policy::{InvoiceAction, SubscriptionAction};
 use crate::gateway::facts::text;
 use crate::gateway::{CallError, HostedRequest, HostedSession, cannot, reference, shared};
 
@@ -59,12 +58,7 @@ pub(super) async fn hosted_session(
 
 /// Adyen has neither subscriptions nor invoices: they are the merchant's own.
 pub(super) fn close(order: &CloseOrder) -> Result<(), CallError> {
-    let keep = order.subscription_action == SubscriptionAction::Keep
-        && order.invoice_action == InvoiceAction::Keep;
-    if keep {
-        return Ok(());
-    }
-    cannot("close the subscription", "Adyen has no subscriptions and no invoices: they are yours")
+    shared::close_nothing(order, "Adyen has no subscriptions and no invoices: they are yours")
 }
 
 /// Asks which means of payment there are.

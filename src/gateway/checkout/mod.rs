@@ -25,7 +25,7 @@ use crate::core::effect::{
 };
 use crate::core::event::Event;
 use crate::core::ids::GatewayId;
-use crate::core::policy::{Capabilities, InvoiceAction, SubscriptionAction};
+use crate::core::policy::Capabilities;
 
 mod client;
 mod look_up;
@@ -188,12 +188,7 @@ impl Gateway for Checkout {
     }
 
     async fn close(&self, order: &CloseOrder, _key: &str) -> Result<(), CallError> {
-        let keeps = order.subscription_action == SubscriptionAction::Keep
-            && order.invoice_action == InvoiceAction::Keep;
-        if keeps {
-            return Ok(());
-        }
-        cannot("close the subscription", "Checkout.com has neither subscriptions nor invoices")
+        shared::close_nothing(order, "Checkout.com has neither subscriptions nor invoices")
     }
 
     async fn check_access(&self) -> Result<String, CallError> {
