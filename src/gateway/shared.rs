@@ -43,8 +43,8 @@ pub(super) fn session(what: &'static str, url: Option<&str>) -> Result<HostedSes
     url.map(|url| HostedSession { url: url.to_owned() }).ok_or(CallError::Permanent { what, why })
 }
 
-/// The end of a case at a gateway that has neither subscriptions nor invoices: nothing is to be done
-/// when all is kept, and nothing else can be.
+/// The end of a case at a gateway that has neither subscriptions nor invoices: nothing is to be
+/// done when all is kept, and nothing else can be.
 pub(super) fn close_nothing(order: &CloseOrder, why: &str) -> Result<(), CallError> {
     let keeps = order.subscription_action == SubscriptionAction::Keep
         && order.invoice_action == InvoiceAction::Keep;
