@@ -10,6 +10,7 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
+use super::consent::Contacted;
 use super::policy::ContactPolicy;
 
 /// How far ahead an allowed moment is looked for.
@@ -20,16 +21,17 @@ const HORIZON_DAYS: i64 = 14;
 pub fn next_allowed(
     policy: &ContactPolicy,
     zone: &TimeZone,
-    contacted_at: &[Timestamp],
+    contacted_at: &[Contacted],
     from: Timestamp,
 ) -> Option<(Timestamp, Option<String>)> {
     let gap = SignedDuration::from_hours(i64::from(policy.gap_hours));
-    let after_gap = contacted_at.iter().max().map(|last| *last + gap);
+    let after_gap = contacted_at.iter().map(|c| c.at).max().map(|last| last + gap);
     let start = after_gap.filter(|t| *t > from).unwrap_or(from);
     let mut why = (start > from).then(|| format!("{} h after the last message", policy.gap_hours));
     for day in 0..=HORIZON_DAYS {
         let date = start.to_zoned(zone.clone()).date().checked_add(day.days()).ok()?;
-        let sent = contacted_at.iter().filter(|t| t.to_zoned(zone.clone()).date() == date).count();
+        let sent =
+            contacted_at.iter().filter(|c| c.at.to_zoned(zone.clone()).date() == date).count();
         if sent >= policy.per_day as usize {
             why = Some(format!("at most {} a day", policy.per_day));
             continue;
@@ -61,12 +63,12 @@ pub fn next_allowed(
 pub fn is_open(
     policy: &ContactPolicy,
     zone: &TimeZone,
-    contacted_at: &[Timestamp],
+    contacted_at: &[Contacted],
     now: Timestamp,
 ) -> bool {
     let local = now.to_zoned(zone.clone());
     let (date, hour) = (local.date(), local.hour());
-    let sent = contacted_at.iter().filter(|t| t.to_zoned(zone.clone()).date() == date).count();
+    let sent = contacted_at.iter().filter(|c| c.at.to_zoned(zone.clone()).date() == date).count();
     let hours = policy.hours[weekday_index(date.weekday())];
     let open = hours.is_some_and(|(opens, closes)| opens as i8 <= hour && hour < closes as i8);
     open && sent < policy.per_day as usize
@@ -95,7 +97,7 @@ mod tests {
 
     fn allowed(policy: &ContactPolicy, sent: &[&str], from: &str) -> Option<String> {
         let zone = TimeZone::get("America/Bogota").unwrap();
-        let sent: Vec<_> = sent.iter().map(|t| at(t)).collect();
+        let sent: Vec<_> = sent.iter().map(|t| Contacted { at: at(t), channel: None }).collect();
         next_allowed(policy, &zone, &sent, at(from)).map(|(t, _)| t.to_string())
     }
 

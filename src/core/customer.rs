@@ -8,9 +8,10 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::consent::{Consent, Contacted};
 use super::event::{Contact, PaymentMethodFacts};
 use super::ids::{CardKey, GatewayId};
 
@@ -79,8 +80,38 @@ pub struct Customer {
     pub reminders_stopped: bool,
     /// Their payment methods at all gateways.
     pub methods: Vec<PaymentMethod>,
-    /// When messages went out in the last 31 days, over all cases: what the contact policy counts.
-    pub contacted_at: Vec<Timestamp>,
+    /// Messages that went out in the last 31 days, over all cases: what the contact policy counts.
+    pub contacted_at: Vec<Contacted>,
+    /// What the customer said of each channel, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consents: Vec<Consent>,
+    /// The merchant's segments that the customer is in.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
+    /// Since when they have been a customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_since: Option<Date>,
+}
+
+/// What a merchant states of a customer for campaigns; what is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Replaces the tags.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeSet<String>>,
+    /// Since when they have been a customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer_since: Option<Date>,
+    /// What the customer said to the merchant of each channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consents: Vec<Consent>,
+}
+
+impl Profile {
+    /// Whether nothing is stated.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Customer {
@@ -105,6 +136,15 @@ impl Customer {
                 old.clone_from(new);
             }
         }
+    }
+
+    /// Takes over what the merchant states.
+    pub fn learn_profile(&mut self, profile: &Profile) {
+        if let Some(tags) = &profile.tags {
+            self.tags.clone_from(tags);
+        }
+        self.customer_since = profile.customer_since.or(self.customer_since);
+        profile.consents.iter().cloned().for_each(|said| self.note_consent(said));
     }
 
     /// The method that this gateway knows by `token`.

@@ -194,6 +194,40 @@ pub struct MessageOrder {
     pub ends_at: Option<Timestamp>,
     /// What becomes of the subscription then.
     pub subscription_action: SubscriptionAction,
+    /// The customer's further open invoices: one message speaks of all of them. Those whose case
+    /// ends are taken out right before it leaves. Of a thank-you: what is still owed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_owed: Vec<OwedInvoice>,
+}
+
+impl MessageOrder {
+    /// What is owed in all, one sum for each currency: amounts of different currencies are never
+    /// summed.
+    pub fn totals(&self) -> Vec<Money> {
+        let mut totals = vec![self.amount];
+        for amount in self.also_owed.iter().map(|owed| owed.amount) {
+            match totals.iter_mut().find(|total| total.currency == amount.currency) {
+                Some(total) => total.minor = total.minor.saturating_add(amount.minor),
+                None => totals.push(amount),
+            }
+        }
+        totals
+    }
+}
+
+/// A further open invoice of a customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwedInvoice {
+    /// Its case.
+    pub case: CaseId,
+    /// The billing gateway's id of it.
+    pub invoice: String,
+    /// What is left to pay.
+    pub amount: Money,
+    /// What the customer buys, where known.
+    pub description: Option<String>,
+    /// When its own final action comes, where nothing helps.
+    pub ends_at: Option<Timestamp>,
 }
 
 /// What came of a charge, or what a look-up found of one.

@@ -11,6 +11,7 @@
 
 pub mod card;
 pub mod case;
+pub mod consent;
 pub mod contact;
 pub mod customer;
 pub mod decline;

@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::card::Card;
 use crate::core::case::{Case, State};
-use crate::core::customer::Channel;
-use crate::core::customer::{Customer, PaymentMethod};
+use crate::core::consent::Consent;
+use crate::core::customer::{Channel, Customer, PaymentMethod, Profile};
 use crate::core::effect::Effect;
 use crate::core::event::Contact;
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId, MessageId};
@@ -94,6 +94,16 @@ pub enum InboxBody {
         channels: Option<Vec<Channel>>,
         /// Never charged and never contacted.
         excluded: Option<bool>,
+        /// What campaigns go by.
+        #[serde(default, skip_serializing_if = "Profile::is_empty")]
+        profile: Profile,
+    },
+    /// A customer said yes or no to a channel: a reply, a one-click link, a provider's callback.
+    Consent {
+        /// The key of the customer's record (`Case::customer_key`).
+        customer: String,
+        /// What they said.
+        said: Consent,
     },
     /// A person's action on a case.
     Operator {

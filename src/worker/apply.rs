@@ -27,11 +27,10 @@ use crate::core::input::Input;
 use crate::core::learning::Learned;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
-use crate::store::{
-    CaseWrite, Commit, InboxBody, InboxEntry, MessageRecord, OutboxEntry, Store, StoreError,
-};
+use crate::store::{CaseWrite, Commit, MessageRecord, OutboxEntry, Store, StoreError};
 
 mod learned;
+mod people;
 
 /// Inputs that are applied in one transaction at most.
 pub(super) const BATCH: usize = 256;
@@ -341,49 +340,6 @@ impl<'a> Batch<'a> {
         let before = customer.clone();
         step::learn(&mut customer, source, event);
         self.put_customer(key, customer, &before);
-        Ok(())
-    }
-
-    /// Applies what a person or a merchant's system did.
-    async fn person(&mut self, entry: &InboxEntry) -> Result<(), StoreError> {
-        match &entry.record.body {
-            InboxBody::Operator { case, action } => {
-                self.input(case, &Input::Operator(action.clone())).await
-            }
-            InboxBody::Page { case, action } => {
-                self.input(case, &Input::Page(action.clone())).await
-            }
-            InboxBody::Customer { customer, contact, channels, excluded } => {
-                let mut record = self.customer(customer).await?;
-                let before = record.clone();
-                record.learn_contact(contact);
-                record.channels = channels.clone().or(record.channels);
-                record.excluded = excluded.unwrap_or(record.excluded);
-                self.put_customer(customer, record, &before);
-                self.customer_changed(customer).await
-            }
-            InboxBody::PaymentMethods { customer, methods } => {
-                let mut record = self.customer(customer).await?;
-                let before = record.clone();
-                let named: BTreeSet<_> = methods.iter().map(|m| m.gateway.clone()).collect();
-                record.methods.retain(|m| {
-                    !named.contains(&m.gateway)
-                        || methods
-                            .iter()
-                            .any(|new| new.gateway == m.gateway && new.token() == m.token())
-                });
-                methods.iter().for_each(|method| record.put_method(method));
-                self.put_customer(customer, record, &before);
-                self.customer_changed(customer).await
-            }
-            InboxBody::Webhook { .. } => Ok(()),
-        }
-    }
-
-    async fn customer_changed(&mut self, customer: &str) -> Result<(), StoreError> {
-        for case in self.open_cases_of(customer).await? {
-            self.input(&case, &Input::CustomerChanged).await?;
-        }
         Ok(())
     }
 

@@ -211,7 +211,7 @@ impl Engine for SimpleEngine {
                 InboxBody::Operator { case, action } => {
                     commit.cases.push(self.act(&case, &action).await);
                 }
-                InboxBody::Customer { customer, contact, channels, excluded } => {
+                InboxBody::Customer { customer, contact, channels, excluded, profile: _ } => {
                     let mut known = self.known(customer).await;
                     known.learn_contact(&contact);
                     known.channels = channels.or(known.channels);

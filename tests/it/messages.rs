@@ -51,6 +51,7 @@ pub(crate) fn order(kind: MessageKind, locale: &str) -> MessageOrder {
         retry_at: Some("2026-11-24T14:10:00Z".parse().unwrap()),
         ends_at: Some("2026-12-04T14:10:00Z".parse().unwrap()),
         subscription_action: SubscriptionAction::Pause,
+        also_owed: Vec::new(),
     }
 }
 

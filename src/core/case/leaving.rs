@@ -60,6 +60,9 @@ fn message_withdrawn(
     if around.customer.excluded || around.customer.reminders_stopped {
         return Some("the customer wants none".into());
     }
+    if around.customer.opted_out(message.channel) {
+        return Some("the customer said no to this channel".into());
+    }
     let zone = around.customer.contact.time_zone.as_deref().unwrap_or(&policy.time_zone);
     let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
     let mut others = around.customer.contacted_at.clone();
@@ -69,7 +72,7 @@ fn message_withdrawn(
         if day(noted.at) != day(now) {
             return Some("its day is over".into());
         }
-        if let Some(own) = others.iter().rposition(|at| *at == noted.at) {
+        if let Some(own) = others.iter().rposition(|c| c.at == noted.at) {
             others.remove(own);
         }
     }

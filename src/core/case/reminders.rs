@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::step::Stepper;
 use super::{Message, MessageStatus, Next, Pending, State, Timer};
+use crate::core::consent::Contacted;
 use crate::core::contact;
 use crate::core::customer::Channel;
 use crate::core::decline::{self, Category};
@@ -160,6 +161,7 @@ impl Stepper<'_> {
         let reaches = |channel: &Channel| {
             self.policy.channels.contains(channel)
                 && wanted.contains(channel)
+                && !customer.opted_out(*channel)
                 && match channel {
                     Channel::Email => customer.contact.email.is_some(),
                     Channel::Sms | Channel::Whatsapp => customer.contact.phone.is_some(),
@@ -213,12 +215,13 @@ impl Stepper<'_> {
                 .or(self.case.native_next_at),
             ends_at: (!self.case.state.is_ended()).then(|| self.window_end() + GRACE),
             subscription_action: self.policy.subscription_action,
+            also_owed: Vec::new(),
         };
         let effect = self.ask_at(Order::Send(order), not_before);
         let horizon = not_before - MEMORY;
         let contacted = &mut self.around.customer.contacted_at;
-        contacted.retain(|at| *at >= horizon);
-        contacted.push(not_before);
+        contacted.retain(|c| c.at >= horizon);
+        contacted.push(Contacted { at: not_before, channel: Some(channel) });
         self.case.messages.push(Message {
             id,
             effect,
@@ -288,8 +291,8 @@ impl Stepper<'_> {
         if matches!(status, MessageStatus::Sent | MessageStatus::Unknown) {
             // The contact policy counts when it went out, not when it was decided.
             let contacted = &mut self.around.customer.contacted_at;
-            if let Some(own) = contacted.iter().rposition(|at| *at == asked_at) {
-                contacted[own] = self.now;
+            if let Some(own) = contacted.iter().rposition(|c| c.at == asked_at) {
+                contacted[own].at = self.now;
             }
         }
         if status == MessageStatus::Dropped && was == MessageStatus::Queued {
@@ -303,7 +306,7 @@ impl Stepper<'_> {
         /// Later than this it would only confuse.
         const STALE: SignedDuration = SignedDuration::from_hours(48);
         let contacted = &mut self.around.customer.contacted_at;
-        if let Some(own) = contacted.iter().rposition(|at| *at == asked_at) {
+        if let Some(own) = contacted.iter().rposition(|c| c.at == asked_at) {
             contacted.remove(own);
         }
         let message = &self.case.messages[index];

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::actions::append;
 use super::input::{Fields, checked, json as read_json};
-use crate::core::customer::{Channel, Customer, PaymentMethod};
+use crate::core::customer::{Channel, Customer, PaymentMethod, Profile};
 use crate::core::event::{Contact, PaymentMethodFacts};
 use crate::core::ids::{CardKey, GatewayId};
 use crate::http::problem::FieldError;
@@ -63,7 +63,8 @@ pub(super) async fn put(
         fields.parsed("channels", "it must be a list of: email, whatsapp, sms");
     let excluded = fields.flag("excluded");
     checked((), errors)?;
-    let body = InboxBody::Customer { customer: id.clone(), contact, channels, excluded };
+    let profile = Profile::default();
+    let body = InboxBody::Customer { customer: id.clone(), contact, channels, excluded, profile };
     append(&state, None, body).await?;
     let customer = state.store.customer(&id).await?;
     Ok(Json(customer_json(&customer.unwrap_or_else(|| Customer::new(id)))))

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::bank::Status;
 use super::world::{Next, Plastic, Told, World};
-use crate::core::customer::PaymentMethod;
+use crate::core::customer::{PaymentMethod, Profile};
 use crate::core::effect::InvoiceStatus;
 use crate::core::event::{Contact, EventKind};
 use crate::core::ids::CardKey;
@@ -243,7 +243,9 @@ impl World {
     fn exclude(&mut self, invoice: usize) {
         let customer = format!("cus_{}", self.invoices[invoice].customer);
         let contact = Contact::default();
-        let body = InboxBody::Customer { customer, contact, channels: None, excluded: Some(true) };
+        let profile = Profile::default();
+        let excluded = Some(true);
+        let body = InboxBody::Customer { customer, contact, channels: None, excluded, profile };
         self.input(body, Told::default());
     }
 
