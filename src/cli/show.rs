@@ -100,6 +100,9 @@ pub(super) struct CaseView {
     pub(super) opened_at: Timestamp,
     /// When it ended.
     pub(super) ended_at: Option<Timestamp>,
+    /// Whether it is held out of the smart schedule, or compared with those that are.
+    #[serde(default)]
+    pub(super) arm: Option<String>,
     /// What a person should look at.
     #[serde(default)]
     pub(super) flags: Vec<String>,
@@ -149,6 +152,10 @@ impl CaseView {
         ];
         if let Some(at) = self.ended_at {
             lines.push(format!("  ended    {}", zone.show(at).replace("  ", " ")));
+        }
+        if self.arm.as_deref() == Some("holdout") {
+            let text = "of the smart schedule: even spacing, to measure what it adds";
+            lines.push(format!("  held out {text}"));
         }
         lines.push(wrap("  because  ", None, &zone.localize(&self.reason)));
         if !self.is_ended() {

@@ -3,9 +3,12 @@
 //! Why here: the core reads no file, and the file names no capability of a gateway.
 
 use super::rules::DEFAULT_POLICY;
-use super::schema::{Config, ContactHours, GatewayConfig};
+use super::schema::{Config, ContactHours, GatewayConfig, Retries};
 use crate::core::customer::Channel;
-use crate::core::policy::{CampaignStep, Capabilities, ContactPolicy, GatewayPolicy, Policy};
+use crate::core::policy::{
+    CampaignStep, Capabilities, ContactPolicy, GatewayPolicy, Policy, Schedule,
+};
+use crate::core::trial::MILLION;
 use crate::message::Brand;
 
 /// Decent hours of any day, in the customer's time zone.
@@ -62,6 +65,12 @@ pub fn brand(config: &Config) -> Brand {
     }
 }
 
+/// The share of cases that is held out, in parts of a million; only the smart schedule has any.
+fn holdout_ppm(retries: &Retries) -> u32 {
+    let share = (retries.holdout.clamp(0.0, 1.0) * f64::from(MILLION)).round() as u32;
+    if retries.schedule == Schedule::Smart { share } else { 0 }
+}
+
 /// The policy of this merchant, with what each gateway can do.
 pub fn policy(config: &Config, capabilities: impl Fn(&GatewayConfig) -> Capabilities) -> Policy {
     let channels = config.usable_channels();
@@ -82,6 +91,7 @@ pub fn policy(config: &Config, capabilities: impl Fn(&GatewayConfig) -> Capabili
         schedule: config.retries.schedule.clone(),
         window_days: config.retries.window_days,
         max_attempts: config.retries.max_attempts,
+        holdout_ppm: holdout_ppm(&config.retries),
         silent_attempts: config.reminders.silent_attempts,
         steps,
         channels,

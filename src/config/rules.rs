@@ -145,6 +145,14 @@ fn schedule_fits(config: &Config, tree: &Node, report: &mut Report<'_>) {
         );
         report.add(error(tree, "reminders.silent_attempts", message));
     }
+    let holdout = "retries.holdout";
+    if retries.holdout > 0.0
+        && retries.schedule != Schedule::Smart
+        && tree.place(holdout) != At::Defaults
+    {
+        let message = "only `schedule = \"smart\"` is measured: no case is held out";
+        report.add(warning(tree, holdout, message).cure("take out `holdout`"));
+    }
     let Schedule::Days(days) = &retries.schedule else { return };
     let path = "retries.schedule.days";
     if days.is_empty() || !days.is_sorted_by(|a, b| a < b) {
@@ -205,7 +213,6 @@ fn is_smtp(text: &str) -> bool {
 
 fn not_built_yet(config: &Config, tree: &Node, report: &mut Report<'_>) {
     let asked = [
-        ("retries.holdout", config.retries.holdout > 0.0, "no case is held out for measurement"),
         (
             "reminders.pre_dunning",
             config.reminders.pre_dunning,

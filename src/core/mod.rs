@@ -26,4 +26,5 @@ pub mod money;
 pub mod policy;
 pub mod routing;
 pub mod schedule;
+pub mod trial;
 pub mod worth;

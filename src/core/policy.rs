@@ -229,6 +229,9 @@ pub struct Policy {
     pub window_days: u32,
     /// Attempts on the schedule at most.
     pub max_attempts: u32,
+    /// Of a million cases so many are kept on even spacing, to compare the smart schedule with.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub holdout_ppm: u32,
     /// Soft declines: attempts before the first message.
     pub silent_attempts: u32,
     /// Channels in the order of preference.
@@ -245,6 +248,12 @@ pub struct Policy {
     pub locale: String,
     /// Time zone where the customer's is unknown.
     pub time_zone: String,
+}
+
+/// A share of nothing is left out: policies from before it keep their version.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_none(share: &u32) -> bool {
+    *share == 0
 }
 
 impl Policy {

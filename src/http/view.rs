@@ -38,6 +38,7 @@ pub fn case_json(case: &Case) -> Value {
         "messages": case.messages.iter().map(message).collect::<Vec<_>>(),
         "next": { "at": case.next.at, "what": case.next.what, "why": case.next.why },
         "policy_version": case.policy_version,
+        "arm": case.arm,
     })
 }
 

@@ -25,6 +25,7 @@ use crate::core::ledger::{Decision, EntryKind, LedgerEntry};
 use crate::core::limits;
 use crate::core::money::Money;
 use crate::core::policy::{MessageKind, Policy};
+use crate::core::trial::Arm;
 use crate::message::{self, Brand};
 
 /// Inputs of one dry run at most: a wall against a case that would go on for ever.
@@ -328,6 +329,7 @@ impl<'a> Run<'a> {
         let decided = entry.decision.as_ref().map(|decision| decision.what.as_str());
         match (entry.kind, decided) {
             (EntryKind::Decided, Some("attempt")) => {}
+            (EntryKind::Decided, Some("arm")) if self.case.arm != Some(Arm::Holdout) => {}
             (EntryKind::Decided, Some("route")) => self.route.clone_from(&entry.decision),
             (EntryKind::Decided, Some("wait")) => self.tell_as(What::Wait, entry),
             (EntryKind::Decided, Some("ask_customer")) => self.tell_as(What::AskCustomer, entry),

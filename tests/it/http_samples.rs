@@ -33,6 +33,8 @@ pub(crate) fn case(n: i64) -> Case {
         id,
         revision: 1,
         policy_version: "pol_1".to_owned(),
+        arm: None,
+        first_refusal: None,
         gateway,
         invoice,
         customer: Some(format!("cus_{}", n % 2)),

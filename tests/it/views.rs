@@ -86,6 +86,8 @@ pub(crate) fn case(invoice: &str, state: State) -> Case {
     Case {
         revision: 1,
         policy_version: "pol_0a1b2c3d4e5f60718293".to_owned(),
+        arm: None,
+        first_refusal: None,
         invoice: invoice.to_owned(),
         customer: Some("cus_ana".to_owned()),
         subscription: Some("sub_1".to_owned()),

@@ -121,7 +121,7 @@ impl Stepper<'_> {
     /// The next slot of the even schedule that the delays and the gap allow.
     fn plan_on_schedule(&mut self, policy: &CategoryPolicy, stated: Option<SignedDuration>) {
         // Days that the merchant listed are kept as they are, but for what a network stated.
-        let days_listed = matches!(self.policy.schedule, Schedule::Days(_));
+        let days_listed = matches!(self.case.schedule(self.policy), Schedule::Days(_));
         let first = SignedDuration::from_secs(policy.first_delay_s as i64);
         let own = if days_listed { SignedDuration::ZERO } else { first };
         let delay = stated.unwrap_or(own);
@@ -146,7 +146,8 @@ impl Stepper<'_> {
         };
         let plan = self.learned_plan(&frame, stated, GAP);
         let days = plan.as_ref().map(|plan| plan.days.as_slice());
-        let slot = schedule::next_slot(&self.policy.schedule, &Frame { plan: days, ..frame });
+        let slot =
+            schedule::next_slot(self.case.schedule(self.policy), &Frame { plan: days, ..frame });
         match slot {
             Some(slot) if self.has_route() => {
                 let mut why = format!("attempt {} of {} on the schedule", slot.number, slot.of);

@@ -19,6 +19,7 @@ use crate::core::event::{Event, EventKind};
 use crate::core::ids::{CardKey, GatewayId};
 use crate::core::ledger::EntryKind;
 use crate::core::money::Money;
+use crate::core::trial::Refusal;
 
 impl Stepper<'_> {
     /// Applies one gateway event.
@@ -201,6 +202,9 @@ impl Stepper<'_> {
         let card = self.case.card.clone();
         self.note(EntryKind::Event, format!("The bank's answer: {}.", describe(&told)));
         self.mark_never(card.as_ref(), &told);
+        if self.case.attempts.is_empty() {
+            self.case.first_refusal = Some(Refusal::of(&told));
+        }
         self.case.decline = Some(told);
     }
 

@@ -14,7 +14,6 @@ use super::step::{Around, Stepper};
 use super::{Attempt, AttemptOutcome, Case, RecoveredBy, State};
 use crate::core::decline::{self, Category, RetryMode};
 use crate::core::learning::timing::{self, Ask, Charge, Context, End, Group, History, Plan};
-use crate::core::policy::Schedule;
 use crate::core::schedule::Frame;
 
 /// What a case that has ended teaches about days.
@@ -34,7 +33,7 @@ impl Stepper<'_> {
         stated: Option<SignedDuration>,
         gap: SignedDuration,
     ) -> Option<Plan> {
-        if self.policy.schedule != Schedule::Smart || self.around.learned.timing.is_empty() {
+        if !self.case.follows_evidence(self.policy) || self.around.learned.timing.is_empty() {
             return None;
         }
         let category = self.case.decline.as_ref().map_or(Category::Unknown, |d| d.category);

@@ -8,12 +8,12 @@ use crate::core::learning::Learned;
 use crate::core::learning::timing::{Context, End, Group, History};
 use jiff::tz::TimeZone;
 
-fn smart() -> Policy {
+pub(super) fn smart() -> Policy {
     Policy { schedule: Schedule::Smart, ..policy() }
 }
 
 /// Bills of the 21st that fail are paid from the 1st to the 3rd, ten days later.
-fn learned() -> Arc<Learned> {
+pub(super) fn learned() -> Arc<Learned> {
     let mut learned = Learned::default();
     let failed_on = "2026-10-21".parse().unwrap();
     let context = Context { group: Group::Funds, failed_on, history: History::Unknown, segment: 0 };
@@ -23,7 +23,7 @@ fn learned() -> Arc<Learned> {
     Arc::new(learned)
 }
 
-fn first_attempt_in_days(learned: Arc<Learned>, policy: Policy) -> (f64, Story) {
+pub(super) fn first_attempt_in_days(learned: Arc<Learned>, policy: Policy) -> (f64, Story) {
     let event = failed(Category::InsufficientFunds, Advice::None);
     let mut story = Story::with(event.clone(), policy);
     story.around.learned = learned;

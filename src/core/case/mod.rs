@@ -23,6 +23,7 @@ use super::ledger::Decision;
 use super::money::Money;
 use super::policy::{MessageKind, Policy};
 use super::routing::Route;
+use super::trial::{Arm, Refusal};
 
 mod attempts;
 mod checks;
@@ -249,6 +250,9 @@ pub struct Case {
     pub revision: u64,
     /// The policy that it began with, and keeps.
     pub policy_version: String,
+    /// Whether it is held out of the smart schedule, or compared with those that are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arm: Option<Arm>,
     /// The billing gateway.
     pub gateway: GatewayId,
     /// The invoice.
@@ -271,6 +275,9 @@ pub struct Case {
     pub reason: String,
     /// The newest refusal.
     pub decline: Option<Decline>,
+    /// The refusal that was known before our first attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_refusal: Option<Refusal>,
     /// When that was.
     pub declined_at: Timestamp,
     /// The card that was refused, by the billing gateway's token.

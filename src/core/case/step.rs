@@ -23,6 +23,7 @@ use crate::core::input::Input;
 use crate::core::learning::Learned;
 use crate::core::ledger::{Decision, EntryKind, LedgerEntry};
 use crate::core::policy::Policy;
+use crate::core::trial::Arm;
 
 /// What surrounds a case and may change with it: its customer and the cards it touches.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +95,7 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
     let case = Case {
         id: CaseId::of(&billing.id, &invoice),
         revision: 0,
+        arm: Arm::draw(&CaseId::of(&billing.id, &invoice), policy),
         policy_version: policy.version(),
         gateway: billing.id.clone(),
         invoice,
@@ -106,6 +108,7 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
         state: State::Monitoring,
         reason: String::new(),
         decline: None,
+        first_refusal: None,
         declined_at: now,
         token: None,
         card: None,
@@ -137,6 +140,7 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
     };
     let mut stepper = Stepper::new(case, around, policy, now);
     stepper.note(EntryKind::Opened, format!("The payment of {amount} did not go through."));
+    stepper.note_arm();
     stepper.on_event(event);
     Some(stepper.finish())
 }
@@ -193,6 +197,25 @@ impl<'a> Stepper<'a> {
             effects: Vec::new(),
             cancelled: Vec::new(),
         }
+    }
+
+    /// Records to which side of the comparison the case was drawn.
+    fn note_arm(&mut self) {
+        let Some(arm) = self.case.arm else { return };
+        let percent = f64::from(self.policy.holdout_ppm) / 10_000.0;
+        let (text, why) = match arm {
+            Arm::Holdout => (
+                "Held out of the smart schedule, to measure what it adds: even spacing, and the \
+                 gateways in their order.",
+                format!("{percent} % of the cases are held out, drawn by their id"),
+            ),
+            Arm::Smart => (
+                "Follows the smart schedule, and is compared with the cases that are held out.",
+                format!("{percent} % of the cases are held out; by its id this one is not"),
+            ),
+        };
+        let via = Some(arm.as_str().to_owned());
+        self.decide(text, Decision { what: "arm".into(), at: None, via, why, considered: vec![] });
     }
 
     fn finish(mut self) -> Step {

@@ -16,6 +16,8 @@ use crate::core::policy::*;
 mod evidence_tests;
 #[path = "race_tests.rs"]
 mod races;
+#[path = "trial_tests.rs"]
+mod trial;
 
 fn capabilities(read_invoice: bool) -> Capabilities {
     Capabilities {
@@ -52,6 +54,7 @@ fn policy() -> Policy {
         schedule: Schedule::Even,
         window_days: 28,
         max_attempts: 4,
+        holdout_ppm: 0,
         silent_attempts: 1,
         channels: vec![Channel::Email],
         steps: vec![

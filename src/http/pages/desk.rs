@@ -15,6 +15,7 @@ use super::{CaseView, CasesView, Shell, css, fill};
 use crate::core::case::{Attempt, AttemptOutcome, Case, Message, MessageStatus, State};
 use crate::core::decline::Category;
 use crate::core::ledger::{EntryKind, LedgerEntry, with_times};
+use crate::core::trial::Arm;
 use crate::message::format;
 use crate::message::locale::{Language, Locale};
 use crate::store::MessageRecord;
@@ -226,7 +227,15 @@ fn facts(view: &CaseView) -> Vec<Vec<String>> {
     tell("Recovered by", case.recovered_by.map(|by| title(&snake(by))));
     tell("Gateway's own attempts", Some(case.native_attempts.to_string()));
     tell("Policy", Some(case.policy_version.clone()));
+    tell("Comparison", case.arm.map(|arm| arm_in_words(arm).to_owned()));
     facts
+}
+
+fn arm_in_words(arm: Arm) -> &'static str {
+    match arm {
+        Arm::Holdout => "held out: even spacing, to measure what the smart schedule adds",
+        Arm::Smart => "follows the smart schedule",
+    }
 }
 
 fn card(facts: &crate::core::event::PaymentMethodFacts) -> Option<String> {

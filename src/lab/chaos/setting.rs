@@ -203,6 +203,7 @@ fn draw_policy(rng: &mut Rng, gateways: impl Iterator<Item = GatewayPolicy>) -> 
         schedule: if rng.bool() { Schedule::Even } else { Schedule::Days(vec![1, 3, 5, 7, 14]) },
         window_days: [10, 21, 28][rng.usize(..3)],
         max_attempts: rng.u32(2..=8),
+        holdout_ppm: 0,
         silent_attempts: rng.u32(0..=1),
         channels: vec![Channel::Email],
         steps: vec![

@@ -42,6 +42,8 @@ pub(crate) fn case(n: i64) -> Case {
         id: CaseId::of(&stripe(), &invoice),
         revision: 1,
         policy_version: "pol_1".into(),
+        arm: None,
+        first_refusal: None,
         gateway: stripe(),
         invoice,
         customer: Some(format!("cus_{}", n % 3)),
