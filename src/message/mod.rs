@@ -21,9 +21,11 @@ pub mod color;
 pub mod format;
 pub mod locale;
 pub(crate) mod template;
+pub mod whatsapp;
 
 use color::Color;
 use locale::{Language, Locale};
+use whatsapp::TemplateCall;
 
 /// A name or a description that is longer is no name.
 const MAX_WORDS: usize = 60;
@@ -56,12 +58,14 @@ pub struct Brand {
 pub struct Rendered {
     /// The language that it came out in.
     pub locale: String,
-    /// The subject, where the channel has one.
+    /// The subject; empty but in a mail.
     pub subject: String,
-    /// The text.
+    /// What it says, on every channel: the text part of a mail, the whole of an SMS.
     pub text: String,
     /// The HTML, where the channel has it.
     pub html: Option<String>,
+    /// The approved template that says `text`; on WhatsApp only.
+    pub whatsapp: Option<TemplateCall>,
 }
 
 /// Why a message cannot be rendered.
@@ -96,7 +100,7 @@ pub fn render(order: &MessageOrder, brand: &Brand, link: &str) -> Result<Rendere
     let layout = Layout { subject: &subject, body: &body, footer: &footer, link };
     let html = layout.html(&name, brand, locale.language)?;
     let text = format!("{}\n\n-- \n{footer}\n", body.join("\n\n"));
-    Ok(Rendered { locale: locale.tag, subject, text, html: Some(html) })
+    Ok(Rendered { locale: locale.tag, subject, text, html: Some(html), whatsapp: None })
 }
 
 /// What templates may name. All are there; what is not known is none.

@@ -65,7 +65,7 @@ impl Postman for BrandedPost {
 }
 
 fn sent(rendered: Rendered, answer: String) -> SendOutcome {
-    let Rendered { locale, subject, text, html } = rendered;
+    let Rendered { locale, subject, text, html, .. } = rendered;
     SendOutcome::Sent { answer, subject, text, html, locale }
 }
 
