@@ -309,3 +309,84 @@ async fn the_same_seed_and_calls_tell_the_same_story() {
     assert_eq!(tell(3).await, tell(3).await);
     assert_ne!(tell(3).await, tell(4).await);
 }
+
+#[tokio::test]
+async fn a_subscription_is_made_over_the_api_as_a_developers_integration_does() {
+    let api = Api::start(options()).await;
+    let (_, customer) = api.post("/v1/customers", &[("email", "ada@example.com")]).await;
+    let customer = customer["id"].as_str().unwrap().to_owned();
+    let (status, price) = api
+        .post(
+            "/v1/prices",
+            &[
+                ("currency", "usd"),
+                ("unit_amount", "2900"),
+                ("product_data[name]", "Pro"),
+                ("recurring[interval]", "month"),
+            ],
+        )
+        .await;
+    assert_eq!(status, 200, "{price}");
+    let price = price["id"].as_str().unwrap().to_owned();
+    let order = [("customer", &customer[..]), ("items[0][price]", &price[..])];
+    let (status, refused) = api.post("/v1/subscriptions", &order).await;
+    assert_eq!((status, &refused["error"]["code"]), (400, &"resource_missing".into()));
+    assert_eq!(api.get("/v1/subscriptions").await["data"], serde_json::json!([]));
+
+    let poor = "pm_card_visa_chargeDeclinedInsufficientFunds";
+    let attach = format!("/v1/payment_methods/{poor}/attach");
+    let (_, method) = api.post(&attach, &[("customer", &customer)]).await;
+    let method = method["id"].as_str().unwrap().to_owned();
+    let order = [order[0], order[1], ("default_payment_method", &method[..])];
+    let (status, subscription) = api.post("/v1/subscriptions", &order).await;
+    assert_eq!((status, &subscription["status"]), (200, &"incomplete".into()), "{subscription}");
+    assert_eq!(subscription["items"]["data"][0]["price"]["id"], price.as_str());
+    assert!(api.kinds().contains(&"invoice.payment_failed".to_owned()));
+    assert!(api.sandbox.ledger().is_empty());
+
+    let (_, good) =
+        api.post("/v1/payment_methods/pm_card_visa/attach", &[("customer", &customer)]).await;
+    let invoice = subscription["latest_invoice"].as_str().unwrap();
+    let by = [("payment_method", good["id"].as_str().unwrap())];
+    let (status, paid) = api.post(&pay(invoice), &by).await;
+    assert_eq!((status, &paid["status"]), (200, &"paid".into()), "{paid}");
+    let id = subscription["id"].as_str().unwrap();
+    assert_eq!(api.get(&format!("/v1/subscriptions/{id}")).await["status"], "active");
+    assert_eq!(api.sandbox.ledger().len(), 1);
+}
+
+#[tokio::test]
+async fn a_draft_takes_items_and_no_money() {
+    let api = Api::start(options()).await;
+    let of = api.subscribe("tok_visa");
+    let customer = ("customer", &of.customer[..]);
+    let line = |amount| [customer, ("amount", amount), ("currency", "eur")];
+    api.post("/v1/invoiceitems", &line("500")).await;
+    api.post("/v1/invoiceitems", &[customer, ("amount", "9"), ("currency", "usd")]).await;
+    let include = [customer, ("pending_invoice_items_behavior", "include")];
+    let (_, draft) = api.post("/v1/invoices", &include).await;
+    assert_eq!((&draft["status"], &draft["amount_due"]), (&"draft".into(), &500.into()));
+    let id = draft["id"].as_str().unwrap();
+    let (status, refused) = api.post(&pay(id), &[]).await;
+    assert_eq!(status, 400, "{refused}");
+    let more = [customer, ("amount", "250"), ("currency", "eur"), ("invoice", id)];
+    api.post("/v1/invoiceitems", &more).await;
+    let (_, open) = api.post(&format!("/v1/invoices/{id}/finalize"), &[]).await;
+    assert_eq!((&open["status"], &open["amount_due"]), (&"open".into(), &750.into()));
+    assert_eq!(api.post(&format!("/v1/invoices/{id}/finalize"), &[]).await.0, 400);
+    let other = [customer, ("amount", "1"), ("currency", "eur"), ("invoice", id)];
+    assert_eq!(api.post("/v1/invoiceitems", &other).await.0, 400, "it is no draft any more");
+    let (_, next) = api.post("/v1/invoices", &include).await;
+    assert_eq!(next["amount_due"], 9, "the other currency waited for an invoice of its own");
+}
+
+#[tokio::test]
+async fn a_payment_intent_is_found_by_its_metadata() {
+    let api = Api::start(options()).await;
+    let order = |id| [("amount", "100"), ("currency", "usd"), ("metadata[order]", id)];
+    api.post("/v1/payment_intents", &order("1")).await;
+    api.post("/v1/payment_intents", &order("2")).await;
+    let found = api.get("/v1/payment_intents/search?query=metadata['order']:'2'").await;
+    assert_eq!(found["data"].as_array().map(Vec::len), Some(1), "{found}");
+    assert_eq!(found["data"][0]["metadata"]["order"], "2");
+}

@@ -381,7 +381,9 @@ fn move_subscription(world: &mut World, invoice: &str, status: &'static str) {
     else {
         return;
     };
-    if subscription.status != status && subscription.ended.is_none() {
+    // One that was never paid stays incomplete.
+    let first_fails = subscription.status == "incomplete" && status == "past_due";
+    if subscription.status != status && subscription.ended.is_none() && !first_fails {
         subscription.status = status;
         let id = subscription.id.clone();
         emit_subscription(world, "customer.subscription.updated", &id);

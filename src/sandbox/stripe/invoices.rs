@@ -8,7 +8,7 @@ use axum::http::Method;
 
 use super::charging::{self, Origin, Tried, Try};
 use super::model::Invoice;
-use super::{Answered, errors, expand, page, parts, unknown, writer};
+use super::{Answered, catalog, errors, expand, page, parts, unknown, writer};
 use crate::sandbox::api::{Call, Reply};
 use crate::sandbox::issuer::Fault;
 use crate::sandbox::world::World;
@@ -17,7 +17,15 @@ pub(super) fn route(world: &mut World, call: &Call, rest: &[&str]) -> Answered {
     match (call.method == Method::POST, rest) {
         (false, []) => Ok(list(world, call)),
         (false, [id]) => show(world, call, id),
+        (true, []) => {
+            let id = catalog::draft(world, call)?;
+            show(world, call, &id)
+        }
         (true, [id]) => update(world, call, id),
+        (true, [id, "finalize"]) => {
+            catalog::finalize(world, id)?;
+            show(world, call, id)
+        }
         (true, [id, "pay"]) => pay(world, call, id),
         (true, [id, "void"]) => close(world, call, (id, "void", "invoice.voided")),
         (true, [id, "mark_uncollectible"]) => {

@@ -121,6 +121,7 @@ pub(crate) fn subscription(world: &mut World, new: NewBill) -> String {
         amount: new.amount,
         currency: new.currency.to_ascii_lowercase(),
         description: new.description,
+        price: None,
         latest_invoice: None,
         paused: None,
         metadata: Metadata::new(),
@@ -162,6 +163,13 @@ pub(crate) fn invoice(world: &mut World, new: NewBill, subscription: Option<&str
 
 /// Bills a subscription once: makes its invoice and makes the account's first try at it.
 pub(crate) fn bill(world: &mut World, subscription: &str) -> Option<String> {
+    let id = open_bill(world, subscription)?;
+    charging::native_attempt(world, &id);
+    Some(id)
+}
+
+/// Makes a subscription's next invoice, and tries nothing.
+pub(crate) fn open_bill(world: &mut World, subscription: &str) -> Option<String> {
     let of = world.stripe.subscriptions.get(subscription)?;
     if of.ended.is_some() || of.paused.is_some() {
         return None;
@@ -173,6 +181,5 @@ pub(crate) fn bill(world: &mut World, subscription: &str) -> Option<String> {
         of.latest_invoice = Some(id.clone());
     }
     charging::emit_invoice(world, "invoice.finalized", &id);
-    charging::native_attempt(world, &id);
     Some(id)
 }

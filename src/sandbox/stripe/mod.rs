@@ -16,6 +16,7 @@ use super::api::{Call, Reply, Wire};
 use super::shared::Shared;
 use super::world::World;
 
+pub(crate) mod catalog;
 pub(crate) mod charging;
 pub(crate) mod customers;
 pub(crate) mod errors;
@@ -83,6 +84,9 @@ fn route(world: &mut World, call: &Call) -> Answered {
         (_, ["customers", rest @ ..]) => customers::route(world, call, rest),
         (_, ["payment_methods", rest @ ..]) => customers::route_methods(world, call, rest),
         (true, ["billing_portal", "sessions"]) => customers::portal_session(world, call),
+        (_, ["products", rest @ ..]) => catalog::route_products(world, call, rest),
+        (_, ["prices", rest @ ..]) => catalog::route_prices(world, call, rest),
+        (true, ["invoiceitems"]) => catalog::add_item(world, call),
         (_, ["subscriptions", rest @ ..]) => subscriptions::route(world, call, rest),
         (false, ["events", rest @ ..]) => events(world, call, rest),
         (false, ["account"]) => Ok(account()),

@@ -9,8 +9,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::catalog::{Item, Price, Product};
+use super::errors;
 use super::shape::Shape;
 use crate::sandbox::SandboxOptions;
+use crate::sandbox::api::Reply;
 use crate::sandbox::cards::Card;
 use crate::sandbox::issuer::Answer;
 use crate::sandbox::refusal::Refusal;
@@ -49,6 +52,8 @@ pub(crate) struct Subscription {
     pub(crate) amount: i64,
     pub(crate) currency: String,
     pub(crate) description: String,
+    /// The price that it was made by, where it was made by one.
+    pub(crate) price: Option<String>,
     pub(crate) latest_invoice: Option<String>,
     /// `pause_collection.behavior`.
     pub(crate) paused: Option<String>,
@@ -84,6 +89,26 @@ pub(crate) struct Invoice {
 impl Invoice {
     pub(crate) fn remaining(&self) -> i64 {
         self.amount - self.paid
+    }
+
+    /// One more line of a draft.
+    pub(crate) fn add(
+        &mut self,
+        amount: i64,
+        currency: &str,
+        description: Option<&str>,
+    ) -> Result<(), Reply> {
+        if self.amount > 0 && self.currency != currency {
+            let message = format!("The invoice is in {}, not in {currency}.", self.currency);
+            return Err(errors::invalid(&message, Some("currency")));
+        }
+        let too_much = || errors::invalid("The amount is too large.", Some("amount"));
+        self.amount = self.amount.checked_add(amount).ok_or_else(too_much)?;
+        currency.clone_into(&mut self.currency);
+        if let Some(description) = description {
+            description.clone_into(&mut self.description);
+        }
+        Ok(())
     }
 }
 
@@ -162,6 +187,10 @@ pub(crate) struct Account {
     pub(crate) intents: BTreeMap<String, PaymentIntent>,
     pub(crate) charges: BTreeMap<String, Charge>,
     pub(crate) refunds: BTreeMap<String, Refund>,
+    pub(crate) products: BTreeMap<String, Product>,
+    pub(crate) prices: BTreeMap<String, Price>,
+    /// Lines that wait for their customer's next invoice.
+    pub(crate) items: Vec<Item>,
 }
 
 impl Account {
@@ -176,6 +205,9 @@ impl Account {
             intents: BTreeMap::new(),
             charges: BTreeMap::new(),
             refunds: BTreeMap::new(),
+            products: BTreeMap::new(),
+            prices: BTreeMap::new(),
+            items: Vec::new(),
         }
     }
 

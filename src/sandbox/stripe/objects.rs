@@ -9,6 +9,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::catalog::Price;
 use super::model::{
     Account, Charge, Customer, Invoice, LastError, PaymentIntent, PaymentMethod, Refund,
     Subscription,
@@ -122,15 +123,7 @@ impl Writer<'_> {
                 "current_period_end": start + month,
                 "current_period_start": start,
                 "metadata": {},
-                "price": {
-                    "id": subscription.id.replacen("sub_", "price_", 1),
-                    "object": "price",
-                    "currency": subscription.currency,
-                    "nickname": subscription.description,
-                    "recurring": { "interval": "month", "interval_count": 1 },
-                    "type": "recurring",
-                    "unit_amount": subscription.amount,
-                },
+                "price": self.price_of(subscription),
                 "quantity": 1,
                 "subscription": subscription.id,
             })], false),
@@ -146,6 +139,25 @@ impl Writer<'_> {
             "start_date": start,
             "status": subscription.status,
         })
+    }
+
+    /// The price that a subscription was made by; one of its own where it was made without.
+    fn price_of(self, subscription: &Subscription) -> Value {
+        let price = subscription.price.as_ref().and_then(|id| self.account.prices.get(id));
+        price.map_or_else(
+            || {
+                json!({
+                    "id": subscription.id.replacen("sub_", "price_", 1),
+                    "object": "price",
+                    "currency": subscription.currency,
+                    "nickname": subscription.description,
+                    "recurring": { "interval": "month", "interval_count": 1 },
+                    "type": "recurring",
+                    "unit_amount": subscription.amount,
+                })
+            },
+            Price::object,
+        )
     }
 
     /// An invoice, in the shape of the version.

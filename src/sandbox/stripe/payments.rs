@@ -20,6 +20,7 @@ pub(super) fn route(world: &mut World, call: &Call, rest: &[&str]) -> Answered {
     match (call.method == Method::POST, rest) {
         (false, []) => Ok(list(world, call)),
         (true, []) => create(world, call),
+        (false, ["search"]) => search(world, call),
         (false, [id]) => show(world, call, id),
         (true, [id, "confirm"]) => {
             find(world, id)?;
@@ -50,6 +51,31 @@ fn list(world: &World, call: &Call) -> Reply {
         (intent.id.clone(), intent.created.as_second(), object)
     });
     page(call, items.collect())
+}
+
+/// `GET /v1/payment_intents/search`, for one `metadata['name']:'value'`: what a client looks for
+/// that lost an answer.
+fn search(world: &World, call: &Call) -> Answered {
+    let query = call.text("query").ok_or_else(|| errors::missing("query"))?;
+    let rest = query.trim().strip_prefix("metadata[");
+    let parts = rest.and_then(|rest| rest.split_once("]:"));
+    let Some((name, value)) = parts else {
+        let message = "The sandbox searches for one metadata['name']:'value'.";
+        return Err(errors::invalid(message, Some("query")));
+    };
+    let bare = |text: &str| text.trim_matches(['\'', '"']).to_owned();
+    let (name, value) = (bare(name), bare(value));
+    let expand = expand(call);
+    let fits = world.stripe.intents.values();
+    let fits = fits.filter(|intent| intent.metadata.get(&name).is_some_and(|v| *v == value));
+    let items = fits.map(|intent| {
+        let object = writer(world, call).intent(intent, &expand);
+        (intent.id.clone(), intent.created.as_second(), object)
+    });
+    let mut reply = page(call, items.collect());
+    reply.body["object"] = "search_result".into();
+    reply.body["next_page"] = serde_json::Value::Null;
+    Ok(reply)
 }
 
 fn create(world: &mut World, call: &Call) -> Answered {

@@ -9,13 +9,17 @@ use axum::http::Method;
 
 use super::charging::emit_subscription;
 use super::model::Subscription;
-use super::{Answered, errors, expand, page, unknown, writer};
+use super::{Answered, catalog, errors, expand, page, unknown, writer};
 use crate::sandbox::api::{Call, Reply};
 use crate::sandbox::world::World;
 
 pub(super) fn route(world: &mut World, call: &Call, rest: &[&str]) -> Answered {
     match (call.method.clone(), rest) {
         (Method::GET, []) => Ok(list(world, call)),
+        (Method::POST, []) => {
+            let id = catalog::subscribe(world, call)?;
+            show(world, call, &id)
+        }
         (Method::GET, [id]) => show(world, call, id),
         (Method::POST, [id]) => update(world, call, id),
         (Method::DELETE, [id]) => {
