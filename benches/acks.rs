@@ -28,6 +28,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use recoup::clock::Clock;
 use recoup::core::ids::GatewayId;
+use recoup::core::policy::Policy;
 use recoup::gateway::history::Completeness;
 use recoup::gateway::stripe::Stripe;
 use recoup::gateway::wire::Timeouts;
@@ -152,8 +153,22 @@ fn real_router(path: &Path, device: Arc<dyn Device>) -> Router {
         brand: Arc::new(brand()),
         readiness,
         metrics: Arc::new(String::new),
+        policy: Arc::new(policy()),
         link_key: [0; 32],
     })
+}
+
+/// No route of this bench asks for it.
+fn policy() -> Policy {
+    let hours = vec![Value::Null; 7];
+    serde_json::from_value(json!({
+        "gateways": [], "schedule": "even", "window_days": 28, "max_attempts": 4,
+        "silent_attempts": 1, "channels": [], "steps": [],
+        "contact": {"name": "default", "hours": hours, "per_day": 1, "gap_hours": 0},
+        "subscription_action": "keep", "invoice_action": "keep",
+        "locale": "en", "time_zone": "UTC",
+    }))
+    .unwrap()
 }
 
 fn settings() -> GatewaySettings {

@@ -32,7 +32,7 @@ use crate::store::{Store, StoreError};
 const CONNECT_TIME: Duration = Duration::from_secs(3);
 /// How long it may take to answer: a little more than it allows itself.
 const ANSWER_TIME: Duration = Duration::from_secs(35);
-/// How long a comparison with the gateways may take.
+/// How long a comparison with the gateways, or a report over all cases, may take.
 const LONG_ANSWER_TIME: Duration = Duration::from_secs(600);
 /// Longest answer that is read: a list of a hundred cases with all their attempts.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -136,11 +136,16 @@ impl Backend {
 
     /// A GET of `/api/v1/{path}`.
     pub(super) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {
-        let mut url = self.api(path);
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        self.ask(Method::GET, url, None, ANSWER_TIME).await
+        self.ask(Method::GET, self.query(path, query), None, ANSWER_TIME).await
+    }
+
+    /// The same, for what takes as long as every case takes to read.
+    pub(super) async fn read_patiently(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<Value> {
+        self.ask(Method::GET, self.query(path, query), None, LONG_ANSWER_TIME).await
     }
 
     /// The same; none where there is no such thing.
@@ -174,6 +179,14 @@ impl Backend {
             Side::Service(_) => Ok(()),
             Side::Store(_, store) => store.close().await.context("close the store"),
         }
+    }
+
+    fn query(&self, path: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.api(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
     }
 
     fn api(&self, path: &[&str]) -> Url {

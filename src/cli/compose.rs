@@ -56,7 +56,7 @@ pub(crate) async fn compose(
         Arc::new(move |case| http::link::url(&public_url, &link_key, case));
     let post = BrandedPost::new(brand.clone(), links, channels(config)?);
     let by_id = Gateways::new(gateways.iter().cloned());
-    let applier = Applier::new(store.clone(), by_id.clone(), policy);
+    let applier = Applier::new(store.clone(), by_id.clone(), policy.clone());
     let executor = Executor::new(by_id.clone(), Arc::new(post));
     let (worker, handle) = Worker::new(store.clone(), clock.clone(), applier, executor);
     let reconciler = Reconciler::new(store.clone(), by_id, clock.clone(), handle.wake());
@@ -70,6 +70,7 @@ pub(crate) async fn compose(
         brand,
         readiness: Readiness::default(),
         metrics,
+        policy,
         link_key,
     };
     Ok(Service { state, worker, handle, reconciler })

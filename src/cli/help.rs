@@ -12,7 +12,7 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Try it", &["demo", "sandbox", "trigger"]),
     ("Run it", &["init", "check", "doctor", "serve"]),
-    ("Look", &["cases", "explain", "plan", "preview"]),
+    ("Look", &["cases", "explain", "plan", "report", "preview"]),
     ("Act", &["retry", "pause", "resume", "stop", "link"]),
     ("Webhooks", &["verify", "parse", "classify"]),
     ("Study", &["simulate", "backtest", "chaos"]),

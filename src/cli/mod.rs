@@ -29,6 +29,7 @@ mod offline;
 mod open;
 mod parse;
 mod plan;
+mod report;
 mod sandbox;
 mod serve;
 mod show;
@@ -72,6 +73,8 @@ enum Command {
     Explain(explain::Args),
     /// List cases.
     Cases(cases::Args),
+    /// What came back, by what, and whether what was learned helped.
+    Report(report::Args),
     /// Try a case now.
     Retry(act::RetryArgs),
     /// Hold a case.
@@ -130,6 +133,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Plan(args) => plan::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Cases(args) => cases::run(args),
+        Command::Report(args) => report::run(args),
         Command::Retry(args) => act::retry(args),
         Command::Pause(args) => act::pause(args),
         Command::Resume(args) => act::resume(args),

@@ -24,6 +24,7 @@ pub mod ledger;
 pub mod limits;
 pub mod money;
 pub mod policy;
+pub mod report;
 pub mod routing;
 pub mod schedule;
 pub mod trial;

@@ -18,7 +18,11 @@ use serde::Deserialize;
 
 use super::api::unique;
 use super::auth::{self, Session, Transport};
-use super::pages::{CaseView, CasesView, Shell, case_page, cases_page, login_page, problem_page};
+use super::pages::{
+    CaseView, CasesView, ReportView, Shell, case_page, cases_page, login_page, problem_page,
+    report_page,
+};
+use super::report::{Recovery, Span};
 use super::{AppState, Problem, link, page, see_other};
 use crate::clock::real_now;
 use crate::core::case::{Case, State as CaseState};
@@ -39,6 +43,18 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/cases/{id}/{action}", post(act))
         .route("/login", get(login_form).post(login))
         .route("/logout", post(logout))
+}
+
+/// Pages that take as long as every case takes to read.
+pub(super) fn slow_routes() -> Router<AppState> {
+    Router::new().route("/report", get(report))
+}
+
+/// `GET /report`.
+async fn report(State(state): State<AppState>, person: Person) -> Result<Response, Trouble> {
+    let recovery = Recovery::of(&state, Span::default()).await?;
+    let shell = shell(&state, &person.session, None);
+    Ok(page(StatusCode::OK, report_page(&ReportView { shell, windows: recovery.windows })))
 }
 
 /// A person with a session. Without one the browser is sent to `/login`.

@@ -25,6 +25,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::clock::Clock;
 use crate::core::ids::GatewayId;
+use crate::core::policy::Policy;
 use crate::gateway::Gateway;
 use crate::gateway::history::Completeness;
 use crate::message::Brand;
@@ -38,6 +39,7 @@ pub mod link;
 pub mod pages;
 mod pay;
 mod problem;
+mod report;
 mod view;
 mod webhooks;
 
@@ -125,6 +127,8 @@ pub struct AppState {
     pub readiness: Readiness,
     /// The metrics as Prometheus reads them.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// The policy of new cases.
+    pub policy: Arc<Policy>,
     /// Signs card-update links: [`Store::link_key`].
     pub link_key: [u8; 32],
 }
@@ -184,6 +188,7 @@ pub fn router(state: AppState) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME));
     quick
         .merge(api::slow_routes(&state))
+        .merge(dashboard::slow_routes())
         .fallback(async || Problem::not_found("there is no such route"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "wrong method")

@@ -260,6 +260,10 @@ pub struct CaseFilter {
     pub invoice: Option<String>,
     /// Of this billing gateway.
     pub gateway: Option<GatewayId>,
+    /// Opened at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Opened before this moment.
+    pub until: Option<Timestamp>,
 }
 
 /// One page of a list.

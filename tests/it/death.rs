@@ -18,7 +18,7 @@ const ROUNDS: u64 = 8;
 const EVENTS_A_ROUND: usize = 40;
 
 pub(crate) struct World {
-    sandbox: Sandbox,
+    pub(crate) sandbox: Sandbox,
     mail: MailSink,
     folder: tempfile::TempDir,
     address: String,
@@ -27,6 +27,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with("schedule = { days = [1] }").await
+    }
+
+    /// With these lines under `[retries]`.
+    pub(crate) async fn with(retries: &str) -> Self {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
         // Every charge is approved, and some answers are lost on the way.
         sandbox.schedule(Rule {
@@ -44,18 +49,24 @@ impl World {
             address: format!("127.0.0.1:{port}"),
             client: recoup::sandbox::deliver::client().unwrap(),
         };
-        std::fs::write(world.folder.path().join("recoup.toml"), world.merchant_file()).unwrap();
+        world.write("recoup.toml", retries);
         world
     }
 
-    fn merchant_file(&self) -> String {
+    /// A merchant file with these lines under `[retries]`.
+    pub(crate) fn write(&self, name: &str, retries: &str) {
+        let text = self.merchant_file(retries);
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    fn merchant_file(&self, retries: &str) -> String {
         let secrets = self.sandbox.secrets();
         format!(
             "[merchant]\nname = \"Café Nube\"\npublic_url = \"http://{address}\"\n\
              support_email = \"help@cafenube.example\"\n[server]\nlisten = \"{address}\"\n\
              admin_token = \"{TOKEN}\"\n[store]\nurl = \"sled:{store}\"\n[[gateways]]\n\
              id = \"pay\"\nkind = \"http\"\napi_base = \"{base}\"\napi_key = \"{key}\"\n\
-             webhook_secrets = [\"{secret}\"]\n[retries]\nschedule = {{ days = [1] }}\n\
+             webhook_secrets = [\"{secret}\"]\n[retries]\n{retries}\n\
              [email]\nsmtp_url = \"{smtp}\"\nfrom = \"pay@cafenube.example\"\n",
             address = self.address,
             store = self.folder.path().join("store").display(),
@@ -121,13 +132,25 @@ impl World {
         sent.timeout(Duration::from_secs(60)).send().await.is_ok_and(|a| a.status().is_success())
     }
 
+    /// A GET of `/api/v1{path}`.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let url = format!("http://{}/api/v1{path}", self.address);
+        self.client.get(url).bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Runs a command in the merchant's folder: exit code, what it printed, what it said.
+    pub(crate) fn run(&self, args: &[&str]) -> (i32, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_recoup"));
+        let ran = command.args(args).current_dir(self.folder.path()).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (ran.status.code().unwrap(), text(ran.stdout), text(ran.stderr))
+    }
+
     pub(crate) async fn cases(&self) -> BTreeMap<String, Value> {
         let mut cases = BTreeMap::new();
         let mut after = String::new();
         loop {
-            let url = format!("http://{}/api/v1/cases?limit=100{after}", self.address);
-            let page: Value =
-                self.client.get(url).bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap();
+            let page = self.get(&format!("/cases?limit=100{after}")).await;
             for case in page["data"].as_array().unwrap() {
                 after = format!("&starting_after={}", case["id"].as_str().unwrap());
                 cases.insert(case["invoice"].as_str().unwrap().to_owned(), case.clone());

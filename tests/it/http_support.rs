@@ -21,7 +21,7 @@ use recoup::core::event::{Event, EventKind};
 use recoup::core::ids::{CaseId, GatewayId};
 use recoup::core::input::{OperatorAction, PageAction};
 use recoup::core::ledger::{EntryKind, LedgerEntry};
-use recoup::core::policy::Capabilities;
+use recoup::core::policy::{Capabilities, Policy};
 use recoup::gateway::history::Completeness;
 use recoup::gateway::profile::Acknowledgement;
 use recoup::gateway::{
@@ -316,6 +316,7 @@ impl Service {
             brand: Arc::new(brand()),
             readiness: readiness.clone(),
             metrics: Arc::new(|| "recoup_up 1\n".to_owned()),
+            policy: Arc::new(policy()),
             link_key: LINK_KEY,
         });
         Self { store, gateway, engine, readiness, app }
@@ -386,6 +387,18 @@ impl Service {
     pub(crate) async fn everything(&self) -> Vec<ExportRecord> {
         self.store.export(None, 10_000).await.unwrap()
     }
+}
+
+fn policy() -> Policy {
+    serde_json::from_value(serde_json::json!({
+        "gateways": [], "schedule": "smart", "window_days": 28, "max_attempts": 4,
+        "silent_attempts": 1, "channels": ["email"], "steps": [],
+        "contact": {"name": "default", "hours": [null, null, null, null, null, null, [8, 20]],
+            "per_day": 1, "gap_hours": 20},
+        "subscription_action": "keep", "invoice_action": "keep",
+        "locale": "en", "time_zone": "UTC"
+    }))
+    .unwrap()
 }
 
 fn brand() -> Brand {

@@ -20,6 +20,7 @@ mod http_pages;
 mod http_samples;
 mod http_support;
 mod http_webhooks;
+mod measure;
 mod messages;
 mod mutations;
 mod pages;

@@ -25,6 +25,7 @@ pub(super) async fn list(
         customer: query.get("customer").map(str::to_owned),
         invoice: query.get("invoice").map(str::to_owned),
         gateway: query.get("gateway").map(GatewayId::from),
+        ..CaseFilter::default()
     };
     let limit = query.limit()?;
     let after = query.get("starting_after").map(CaseId::from);

@@ -22,6 +22,7 @@ mod gateways;
 mod input;
 mod lists;
 mod plan;
+mod reports;
 
 pub(super) use actions::unique;
 
@@ -37,17 +38,17 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/api/v1/customers/{id}/payment-methods", put(customers::put_methods))
         .route("/api/v1/gateways", get(gateways::list))
         .route("/api/v1/messages", get(lists::messages))
-        .route("/api/v1/reports/recovery", get(lists::recovery))
         .route("/api/v1/test-clock", get(clock::show));
     guarded(routes, state)
 }
 
-/// Routes that take as long as they take: the test clock may move through weeks, and a gateway may
-/// know much.
+/// Routes that take as long as they take: the test clock may move through weeks, a gateway may know
+/// much, and a report reads every case.
 pub(super) fn slow_routes(state: &AppState) -> Router<AppState> {
     let routes = Router::new()
         .route("/api/v1/test-clock/advance", post(clock::advance))
-        .route("/api/v1/reconcile", post(gateways::reconcile));
+        .route("/api/v1/reconcile", post(gateways::reconcile))
+        .route("/api/v1/reports/recovery", get(reports::recovery));
     guarded(routes, state)
 }
 

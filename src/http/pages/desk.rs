@@ -68,7 +68,7 @@ pub fn problem_page(shell: &Shell, title: &str, text: &str) -> String {
     fill("problem.html", context! { heading => title, text, ..around(shell) })
 }
 
-fn around(shell: &Shell) -> Value {
+pub(super) fn around(shell: &Shell) -> Value {
     context! {
         lang => "en",
         css => css(None),

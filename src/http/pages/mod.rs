@@ -20,15 +20,18 @@ use crate::core::customer::Customer;
 use crate::core::decline::Category;
 use crate::core::ledger::LedgerEntry;
 use crate::core::money::Money;
+use crate::core::report::Window;
 use crate::message::color::Color;
 use crate::message::{Brand, template};
 use crate::store::MessageRecord;
 
 mod desk;
 mod pay;
+mod report;
 
 pub use desk::{case_page, cases_page, problem_page};
 pub use pay::{pay_page, unknown_link_page};
+pub use report::report_page;
 
 /// Where a case stands, as far as the customer is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +151,15 @@ pub struct CasesView {
     pub trigger_command: String,
 }
 
+/// What came back.
+#[derive(Debug, Clone)]
+pub struct ReportView {
+    /// Around it.
+    pub shell: Shell,
+    /// By the days after the failure.
+    pub windows: Vec<Window>,
+}
+
 /// One case.
 #[derive(Debug, Clone)]
 pub struct CaseView {
@@ -214,6 +226,7 @@ const FILES: &[(&str, &str)] = &[
     ("login.html", include_str!("login.html")),
     ("pay.html", include_str!("pay.html")),
     ("problem.html", include_str!("problem.html")),
+    ("report.html", include_str!("report.html")),
     ("shell.html", include_str!("shell.html")),
 ];
 

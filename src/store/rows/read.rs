@@ -196,14 +196,17 @@ pub(crate) fn list_cases(
     limit: usize,
 ) -> Result<Page<Case>, StoreError> {
     let list = keys::list_for(filter);
-    let end = match after {
-        None => keys::end_of(&list),
-        Some(id) => match case(rows, id)? {
+    let end = match (after, filter.until) {
+        (None, None) => keys::end_of(&list),
+        // Keys round up to the millisecond: what is too late by less than that does not pass.
+        (None, Some(until)) => keys::end_of(&format!("{list}{}/", keys::time(until))),
+        (Some(id), _) => match case(rows, id)? {
             None => return Ok(Page { data: Vec::new(), has_more: false }),
             Some(last) => keys::listed(&list, last.opened_at, last.id.as_str()),
         },
     };
-    page(rows, (list, end), limit, |id| {
+    let begin = filter.since.map_or_else(|| list.clone(), |at| format!("{list}{}", keys::time(at)));
+    page(rows, (begin, end), limit, |id| {
         Ok(case(rows, &CaseId::from(id))?.filter(|case| passes(case, filter)))
     })
 }
@@ -213,6 +216,8 @@ fn passes(case: &Case, filter: &CaseFilter) -> bool {
         && filter.customer.as_ref().is_none_or(|it| case.customer.as_ref() == Some(it))
         && filter.invoice.as_ref().is_none_or(|it| case.invoice == *it)
         && filter.gateway.as_ref().is_none_or(|it| case.gateway == *it)
+        && filter.since.is_none_or(|it| case.opened_at >= it)
+        && filter.until.is_none_or(|it| case.opened_at < it)
 }
 
 pub(crate) fn list_messages(

@@ -1,0 +1,190 @@
+//! `recoup report`: what came back, by what, and whether what was learned helped.
+//!
+//! Why here: the numbers of `GET /api/v1/reports/recovery`, for a person.
+//!
+//! What must stay true: every share stands beside its denominator; amounts of two currencies are
+//! never added.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::backend::{self, BackendArgs};
+use super::offline::{Usage, finish, print_json, print_line};
+use super::show::{Zone, wrap};
+use crate::core::money::Money;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  recoup report
+  recoup report --since 2026-01-01 --until 2026-04-01    cases that opened in the first quarter
+  recoup report --json
+
+A case counts 14 and 28 days after its failure, not before: until then it is in no denominator.
+While no service runs, the store itself is read.")]
+pub(super) struct Args {
+    /// Only cases that opened from then on.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only cases that opened before.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+/// The report, as far as it is shown.
+#[derive(Debug, Deserialize)]
+struct Report {
+    cases: u64,
+    recovered: u64,
+    windows: Vec<Window>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Window {
+    days: u32,
+    too_young: u64,
+    #[serde(flatten)]
+    cases: Group,
+    comparison: Option<Comparison>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Group {
+    all: Share,
+    retryable: Share,
+    attempted: Share,
+    recovered_by: RecoveredBy,
+    attempts: u64,
+    attempts_per_recovery: Option<f64>,
+    money: Vec<MoneyShare>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Share {
+    cases: u64,
+    recovered: u64,
+    share: Option<Interval>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Interval {
+    estimate: f64,
+    low: f64,
+    high: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct RecoveredBy {
+    retry: u64,
+    other_gateway: u64,
+    card_update: u64,
+    elsewhere: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct MoneyShare {
+    owed: Money,
+    recovered: Money,
+    share: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Comparison {
+    in_words: String,
+}
+
+/// Runs the command.
+pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    finish(backend::run(&args.backend, async |backend| {
+        let zone = backend.zone();
+        let since = moment(zone, "--since", args.since.as_deref())?;
+        let until = moment(zone, "--until", args.until.as_deref())?;
+        let named = [("since", &since), ("until", &until)];
+        let query: Vec<_> =
+            named.iter().filter_map(|(name, at)| Some((*name, at.as_deref()?))).collect();
+        let report = backend.read_patiently(&["reports", "recovery"], &query).await?;
+        if args.json {
+            print_json(&report)?;
+        } else {
+            print_line(&in_words(report)?)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }))
+}
+
+fn moment(zone: &Zone, flag: &str, text: Option<&str>) -> Result<Option<String>, Usage> {
+    let Some(text) = text else { return Ok(None) };
+    let at: Option<Timestamp> = zone.parse(text);
+    let wrong = || format!("{flag} {text}: a time reads 2026-01-31 or 2026-01-31T09:00:00Z");
+    at.map(|at| Some(at.to_string())).ok_or_else(|| Usage::new(wrong()))
+}
+
+fn in_words(report: Value) -> anyhow::Result<String> {
+    let report =
+        Report::deserialize(report).context("read the report that the service answered")?;
+    let Report { cases, recovered, windows } = report;
+    let mut lines = vec![format!("{cases} payments failed; {recovered} are back so far.")];
+    for window in &windows {
+        lines.push(String::new());
+        window.tell(&mut lines);
+    }
+    Ok(lines.join("\n"))
+}
+
+impl Window {
+    fn tell(&self, lines: &mut Vec<String>) {
+        let Self { days, too_young, cases, comparison } = self;
+        let young = match too_young {
+            0 => String::new(),
+            1 => " (1 case is not as old yet, and is left out)".to_owned(),
+            many => format!(" ({many} cases are not as old yet, and are left out)"),
+        };
+        lines.push(format!("Back within {days} days{young}"));
+        for (name, share) in [
+            ("of all cases", &cases.all),
+            ("of those that may be charged again", &cases.retryable),
+            ("of those that were charged again", &cases.attempted),
+        ] {
+            lines.push(format!("  {name:<36}{}", share.in_words()));
+        }
+        for money in &cases.money {
+            let share = money.share.map(|share| format!(": {:.1} %", share * 100.0));
+            let name = format!("of what was owed in {}", money.owed.currency);
+            let share = share.unwrap_or_default();
+            lines.push(format!("  {name:<36}{} of {}{share}", money.recovered, money.owed));
+        }
+        let by = &cases.recovered_by;
+        lines.push(format!(
+            "  by a retry {}, another gateway {}, a card update {}, elsewhere {}",
+            by.retry, by.other_gateway, by.card_update, by.elsewhere
+        ));
+        let each = cases.attempts_per_recovery.map(|each| format!(", {each:.2} for each recovery"));
+        lines.push(format!("  {} attempts{}", cases.attempts, each.unwrap_or_default()));
+        if let Some(comparison) = comparison {
+            lines.push(wrap("  ", Some("  "), &comparison.in_words));
+        }
+    }
+}
+
+impl Share {
+    fn in_words(&self) -> String {
+        let Self { cases, recovered, share } = self;
+        let Some(Interval { estimate, low, high }) = share else { return "none".to_owned() };
+        let percent = |share: &f64| share * 100.0;
+        format!(
+            "{recovered} of {cases}: {:.1} % ({:.1} to {:.1})",
+            percent(estimate),
+            percent(low),
+            percent(high)
+        )
+    }
+}

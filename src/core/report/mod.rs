@@ -1,0 +1,308 @@
+//! The recovery report: what came back, of what, by what, and whether what was learned helped.
+//!
+//! Why here: counting is a function of cases and a moment, so it is tested without a store and is
+//! the same in the API, on the dashboard and on the command line. Cases are handed over one by one.
+//!
+//! What must stay true: a case younger than the window is in none of its denominators, however it
+//! went, or the quick ones would count and the slow ones not; money is summed within one currency
+//! only; a case is counted in the arm that it was drawn into, whatever happened to it since.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::case::{Attempt, Case, RecoveredBy, State};
+use super::money::{Currency, Money};
+use super::trial::Arm;
+
+pub mod stats;
+mod words;
+
+use stats::{Interval, Sums, Tally, cases_to_tell};
+
+/// The windows, in days: a payment is back within so many days after its failure, or it is not.
+pub const WINDOWS: [u32; 2] = [14, 28];
+/// Differences, in points, for which the report says how many cases it takes to tell them.
+const POINTS: [u32; 3] = [1, 2, 5];
+
+/// A report being counted.
+#[derive(Debug, Clone)]
+pub struct Counting {
+    now: Timestamp,
+    held_out: f64,
+    windows: [Counts; WINDOWS.len()],
+}
+
+/// What is counted within one window.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    young: u64,
+    whole: Side,
+    smart: Side,
+    holdout: Side,
+}
+
+/// What is counted of some cases.
+#[derive(Debug, Clone, Default)]
+struct Side {
+    all: Tally,
+    retryable: Tally,
+    attempted: Tally,
+    attempts: u64,
+    by: RecoveredHow,
+    money: BTreeMap<Currency, Sums>,
+}
+
+/// What brought the recovered cases back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RecoveredHow {
+    /// A retry through the billing gateway.
+    pub retry: u64,
+    /// A retry through another gateway.
+    pub other_gateway: u64,
+    /// The customer changed the card.
+    pub card_update: u64,
+    /// The customer by themselves, the billing gateway's own retry, or a person.
+    pub elsewhere: u64,
+}
+
+impl RecoveredHow {
+    fn add(&mut self, by: RecoveredBy) {
+        *match by {
+            RecoveredBy::CardUpdate => &mut self.card_update,
+            RecoveredBy::Elsewhere => &mut self.elsewhere,
+            RecoveredBy::OtherGateway => &mut self.other_gateway,
+            RecoveredBy::Retry => &mut self.retry,
+        } += 1;
+    }
+}
+
+impl Side {
+    fn add(&mut self, case: &Case, within: impl Fn(Timestamp) -> bool) {
+        let recovered = case.state == State::Recovered && case.ended_at.is_some_and(&within);
+        let made = |attempt: &&Attempt| attempt.sent.is_some() && within(attempt.at);
+        let attempts = case.attempts.iter().filter(made).count();
+        self.all.add(recovered);
+        if case.was_retryable() {
+            self.retryable.add(recovered);
+        }
+        if attempts > 0 {
+            self.attempted.add(recovered);
+        }
+        self.attempts += attempts as u64;
+        if let Some(by) = case.recovered_by.filter(|_| recovered) {
+            self.by.add(by);
+        }
+        let money = self.money.entry(case.amount.currency).or_default();
+        money.add(case.amount.minor, recovered);
+    }
+}
+
+impl Counting {
+    /// Nothing counted yet, at this moment. `held_out` is the share that is held out by today's
+    /// policy: what more cases are reckoned with where none was held out yet.
+    pub fn new(now: Timestamp, held_out: f64) -> Self {
+        Self { now, held_out, windows: Default::default() }
+    }
+
+    /// Counts a case.
+    pub fn add(&mut self, case: &Case) {
+        for (counts, days) in self.windows.iter_mut().zip(WINDOWS) {
+            let length = SignedDuration::from_hours(24 * i64::from(days));
+            let within = |at: Timestamp| at.duration_since(case.opened_at) <= length;
+            if self.now.duration_since(case.opened_at) < length {
+                counts.young += 1;
+                continue;
+            }
+            counts.whole.add(case, within);
+            match case.arm {
+                Some(Arm::Holdout) => counts.holdout.add(case, within),
+                Some(Arm::Smart) => counts.smart.add(case, within),
+                None => {}
+            }
+        }
+    }
+
+    /// The report.
+    pub fn finish(&self) -> Vec<Window> {
+        let windows = self.windows.iter().zip(WINDOWS);
+        windows.map(|(counts, days)| counts.window(days, self.held_out)).collect()
+    }
+}
+
+/// What happened within so many days after the failure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Window {
+    /// The days.
+    pub days: u32,
+    /// Cases that are not as old yet: they are in no number below.
+    pub too_young: u64,
+    /// All cases that are.
+    #[serde(flatten)]
+    pub cases: Group,
+    /// Those that follow what was learned against those that are held out; `None` where nobody is
+    /// compared.
+    pub comparison: Option<Comparison>,
+}
+
+/// Some cases.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Group {
+    /// Recovered of all cases.
+    pub all: Share,
+    /// Recovered of those that began with a refusal which may be charged again.
+    pub retryable: Share,
+    /// Recovered of those that were charged again at all.
+    pub attempted: Share,
+    /// What brought them back.
+    pub recovered_by: RecoveredHow,
+    /// Attempts of ours.
+    pub attempts: u64,
+    /// Attempts for each recovered case.
+    pub attempts_per_recovery: Option<f64>,
+    /// The money, each currency by itself.
+    pub money: Vec<MoneyShare>,
+}
+
+/// A recovered share by count, with its denominator and interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Share {
+    /// The denominator.
+    pub cases: u64,
+    /// The numerator.
+    pub recovered: u64,
+    /// The share with its interval at 95 %; `None` of no case.
+    pub share: Option<Interval>,
+}
+
+/// A recovered share by amount.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct MoneyShare {
+    /// What was owed.
+    pub owed: Money,
+    /// What of it was recovered.
+    pub recovered: Money,
+    /// The share.
+    pub share: Option<f64>,
+}
+
+/// Those that follow what was learned against those that are held out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Those that follow what was learned.
+    pub smart: Group,
+    /// Those that are held out.
+    pub holdout: Group,
+    /// The recovered shares' differences, smart less held out, with their intervals at 95 %.
+    pub difference: Differences,
+    /// Whether the difference of all cases is told: zero is outside its interval.
+    pub told: bool,
+    /// How many cases it takes to tell a difference of so many points.
+    pub needed: Vec<Needed>,
+    /// The result in plain words.
+    pub in_words: String,
+}
+
+/// Differences of shares.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Differences {
+    /// Of all cases: the one to go by.
+    pub all: Option<Interval>,
+    /// Of those that began with a refusal which may be charged again.
+    pub retryable: Option<Interval>,
+    /// Of those that were charged at all. Which those are depends on the arm: to look at only.
+    pub attempted: Option<Interval>,
+    /// Of the money, by currency; where there are enough cases.
+    pub money: BTreeMap<&'static str, Option<Interval>>,
+}
+
+/// How many cases it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Needed {
+    /// To tell a difference of so many points.
+    pub points: u32,
+    /// Cases on both sides together.
+    pub cases: u64,
+    /// How many more than there are.
+    pub more: u64,
+}
+
+impl Counts {
+    fn window(&self, days: u32, held_out: f64) -> Window {
+        Window {
+            days,
+            too_young: self.young,
+            cases: self.whole.group(),
+            comparison: self.comparison(days, held_out),
+        }
+    }
+
+    fn comparison(&self, days: u32, held_out: f64) -> Option<Comparison> {
+        let (smart, holdout) = (&self.smart, &self.holdout);
+        let compared = smart.all.cases + holdout.all.cases;
+        if compared == 0 {
+            return None;
+        }
+        let currencies = smart.money.keys().chain(holdout.money.keys());
+        let of = |side: &Side, currency| side.money.get(&currency).copied().unwrap_or_default();
+        let money = |currency| of(smart, currency).less(&of(holdout, currency));
+        let difference = Differences {
+            all: smart.all.less(holdout.all),
+            retryable: smart.retryable.less(holdout.retryable),
+            attempted: smart.attempted.less(holdout.attempted),
+            money: currencies.map(|currency| (currency.code(), money(*currency))).collect(),
+        };
+        let mut comparison = Comparison {
+            smart: smart.group(),
+            holdout: holdout.group(),
+            told: difference.all.is_some_and(|interval| interval.tells()),
+            difference,
+            needed: self.needed(compared, held_out),
+            in_words: String::new(),
+        };
+        comparison.in_words = words::of(&comparison, days);
+        Some(comparison)
+    }
+
+    /// Reckoned with the share that was held out, and how the held-out cases went, as far as known.
+    fn needed(&self, compared: u64, held_out: f64) -> Vec<Needed> {
+        let both = self.smart.all.cases > 0 && self.holdout.all.cases > 0;
+        let drawn = self.holdout.all.cases as f64 / compared as f64;
+        let held_out = if both { drawn } else { held_out };
+        let base = self.holdout.all.share().or_else(|| self.whole.all.share());
+        let base = base.map_or(0.5, |share| share.estimate);
+        let needed = |points: u32| {
+            let cases = cases_to_tell(f64::from(points) / 100.0, base, held_out)?;
+            Some(Needed { points, cases, more: cases.saturating_sub(compared) })
+        };
+        POINTS.into_iter().filter_map(needed).collect()
+    }
+}
+
+impl Side {
+    fn group(&self) -> Group {
+        let share = |tally: Tally| {
+            let Tally { cases, recovered } = tally;
+            Share { cases, recovered, share: tally.share() }
+        };
+        let money = |(currency, sums): (&Currency, &Sums)| {
+            let minor = |sum: i128| i64::try_from(sum).unwrap_or(i64::MAX);
+            MoneyShare {
+                owed: Money::new(minor(sums.owed), *currency),
+                recovered: Money::new(minor(sums.recovered), *currency),
+                share: sums.share(),
+            }
+        };
+        let recovered = self.all.recovered;
+        Group {
+            all: share(self.all),
+            retryable: share(self.retryable),
+            attempted: share(self.attempted),
+            recovered_by: self.by,
+            attempts: self.attempts,
+            attempts_per_recovery: (recovered > 0).then(|| self.attempts as f64 / recovered as f64),
+            money: self.money.iter().map(money).collect(),
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The recovery report over a store: for the API and for the dashboard.
+//!
+//! Why here: both show the same numbers. `core::report` counts; this reads the cases for it, a page
+//! at a time, so that a million cases take no more memory than a page of them.
+//!
+//! What must stay true: amounts are summed within one currency only; every share has its
+//! denominator beside it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::AppState;
+use crate::core::case::{Case, RecoveredBy, State as CaseState};
+use crate::core::ids::CaseId;
+use crate::core::money::{Currency, Money};
+use crate::core::report::{Counting, Window};
+use crate::core::trial::MILLION;
+use crate::store::{CaseFilter, StoreError};
+
+/// Cases read at a time.
+const BATCH: usize = 500;
+
+/// Which cases: those that opened from the one moment on, and before the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Span {
+    /// The first moment.
+    pub(super) since: Option<Timestamp>,
+    /// The first moment that is too late.
+    pub(super) until: Option<Timestamp>,
+}
+
+/// What came back.
+pub(super) struct Recovery {
+    span: Span,
+    now: Timestamp,
+    states: BTreeMap<CaseState, u64>,
+    currencies: BTreeMap<Currency, Report>,
+    /// By the days after the failure, and smart against held out.
+    pub(super) windows: Vec<Window>,
+}
+
+/// Count and sum of some cases in one currency.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    count: u64,
+    minor: i64,
+}
+
+impl Tally {
+    fn add(&mut self, amount: Money) {
+        self.count += 1;
+        self.minor = self.minor.saturating_add(amount.minor);
+    }
+
+    fn json(self, currency: Currency) -> Value {
+        json!({ "count": self.count, "amount": Money::new(self.minor, currency) })
+    }
+}
+
+/// The cases of one currency.
+#[derive(Default)]
+struct Report {
+    failed: Tally,
+    open: Tally,
+    by_state: BTreeMap<CaseState, Tally>,
+    by: BTreeMap<&'static str, Tally>,
+}
+
+impl Report {
+    fn add(&mut self, case: &Case) {
+        self.failed.add(case.amount);
+        if !case.state.is_ended() {
+            self.open.add(case.amount);
+        }
+        self.by_state.entry(case.state).or_default().add(case.amount);
+        if let Some(by) = case.recovered_by {
+            self.by.entry(recovered_by(by)).or_default().add(case.amount);
+        }
+    }
+
+    fn json(&self, currency: Currency) -> Value {
+        let states: serde_json::Map<_, _> = CaseState::ALL
+            .iter()
+            .map(|state| {
+                let tally = self.by_state.get(state).copied().unwrap_or_default();
+                (state.as_str().to_owned(), tally.json(currency))
+            })
+            .collect();
+        let by: serde_json::Map<_, _> = ["retry", "other_gateway", "card_update", "elsewhere"]
+            .iter()
+            .map(|by| {
+                let tally = self.by.get(by).copied().unwrap_or_default();
+                ((*by).to_owned(), tally.json(currency))
+            })
+            .collect();
+        let recovered = self.by_state.get(&CaseState::Recovered).copied().unwrap_or_default();
+        json!({
+            "currency": currency,
+            "failed": self.failed.json(currency),
+            "recovered": recovered.json(currency),
+            "open": self.open.json(currency),
+            "by_state": states,
+            "recovered_by": by,
+        })
+    }
+}
+
+fn recovered_by(by: RecoveredBy) -> &'static str {
+    match by {
+        RecoveredBy::CardUpdate => "card_update",
+        RecoveredBy::Elsewhere => "elsewhere",
+        RecoveredBy::OtherGateway => "other_gateway",
+        RecoveredBy::Retry => "retry",
+    }
+}
+
+impl Recovery {
+    /// Reads the cases and counts them.
+    pub(super) async fn of(state: &AppState, span: Span) -> Result<Self, StoreError> {
+        let now = state.clock.now();
+        let held_out = f64::from(state.policy.holdout_ppm) / f64::from(MILLION);
+        let mut counting = Counting::new(now, held_out);
+        let (states, currencies, windows) = Default::default();
+        let mut recovery = Self { span, now, states, currencies, windows };
+        let Span { since, until } = span;
+        let filter = CaseFilter { since, until, ..CaseFilter::default() };
+        let mut after: Option<CaseId> = None;
+        loop {
+            let page = state.store.list_cases(&filter, after.as_ref(), BATCH).await?;
+            for case in &page.data {
+                counting.add(case);
+                *recovery.states.entry(case.state).or_default() += 1;
+                recovery.currencies.entry(case.amount.currency).or_default().add(case);
+            }
+            after = page.data.last().map(|case| case.id.clone());
+            if !page.has_more || after.is_none() {
+                break;
+            }
+            // Others want to be answered meanwhile.
+            tokio::task::yield_now().await;
+        }
+        recovery.windows = counting.finish();
+        Ok(recovery)
+    }
+
+    /// As the API answers it.
+    pub(super) fn json(&self) -> Value {
+        let currencies = self.currencies.iter();
+        let currencies: Vec<_> = currencies.map(|(code, report)| report.json(*code)).collect();
+        json!({
+            "now": self.now,
+            "since": self.span.since,
+            "until": self.span.until,
+            "cases": self.states.values().sum::<u64>(),
+            "recovered": self.states.get(&CaseState::Recovered).copied().unwrap_or(0),
+            "currencies": currencies,
+            "windows": self.windows,
+        })
+    }
+}
