@@ -1,9 +1,10 @@
 //! Shares, their differences, and how many cases it takes to tell one.
 //!
 //! Why here: a share without its interval invites a story about luck. Counts have Wilson's
-//! interval, their difference Newcombe's (method 10 of his 1998 comparison): both hold for few cases and for
-//! shares close to nothing or all, where the usual plus-minus does not. A share of money is a ratio
-//! of two sums over cases that differ in size; its variance is that of the linearized ratio.
+//! interval, and their difference Newcombe's (method 10 of his comparison of 1998): both hold for
+//! few cases and for shares close to nothing or all, where the usual plus-minus does not. A share
+//! of money is a ratio of two sums over cases that differ in size; its variance is that of the
+//! linearized ratio.
 //!
 //! What must stay true: everything is computed from sums, so a million cases take as much memory as
 //! one; nothing here gives a number that is not finite.
