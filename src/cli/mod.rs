@@ -25,6 +25,7 @@ mod explain;
 mod export;
 mod help;
 mod import;
+mod init;
 mod offline;
 mod open;
 mod parse;
@@ -51,6 +52,8 @@ struct Cli {
 enum Command {
     /// Run the whole story on this machine, in under a minute.
     Demo(demo::Args),
+    /// Write a merchant file, in five questions.
+    Init(init::Args),
     /// Run the service.
     Serve(serve::Args),
     /// Validate the merchant file, offline.
@@ -122,6 +125,7 @@ fn report(error: &anyhow::Error) -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(args),
+        Command::Init(args) => init::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
         Command::Doctor(args) => doctor::run(args),
