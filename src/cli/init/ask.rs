@@ -143,7 +143,7 @@ fn is_name(answer: &str) -> Result<(), String> {
 fn is_url(answer: &str) -> Result<(), String> {
     let url = url::Url::parse(answer).ok();
     let fits = url.is_some_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    fits.then_some(()).ok_or_else(|| "It begins with https://, e.g. https://pay.example.com".into())
+    fits.then_some(()).ok_or_else(|| "It begins with https://, e.g. https://pay.example".into())
 }
 
 fn is_email(answer: &str) -> Result<(), String> {

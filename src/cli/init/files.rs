@@ -73,7 +73,7 @@ fn gateway(kind: &str) -> (&'static str, &'static [Secret]) {
         _ => (
             "api_key = { env = \"STRIPE_API_KEY\" }\n\
              webhook_secrets = [{ env = \"STRIPE_WEBHOOK_SECRET\" }]   # several while rotating\n\
-             native_retries = \"observe\"      # Stripe's own retries go first; \"off\": there are none\n",
+             native_retries = \"observe\"      # Stripe's own retries go first; or \"off\"\n",
             &[
                 ("STRIPE_API_KEY", "Dashboard: Developers, API keys, a restricted key"),
                 ("STRIPE_WEBHOOK_SECRET", "Dashboard: Developers, Webhooks, Signing secret"),
@@ -103,7 +103,7 @@ pub(super) fn merchant_file(answers: &Answers) -> String {
          public_url = {url}     # what links in messages begin with\n\
          support_email = {email}    # a human reads it\n\
          # support_phone = \"+57 601 555 0100\"\n\
-         # postal_address = \"Calle 10 # 5-51, Bogotá\"   # some countries want it in every e-mail\n\
+         # postal_address = \"Calle 10 # 5-51, Bogotá\"   # some countries ask for it\n\
          locale = {locale}              # where a customer's language is unknown\n\
          time_zone = \"UTC\"              # likewise; e.g. \"America/Bogota\"\n\
          \n\
