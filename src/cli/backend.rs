@@ -164,6 +164,17 @@ impl Backend {
         self.ask(Method::POST, self.api(path), Some(body.to_string()), ANSWER_TIME).await
     }
 
+    /// The same, with a query.
+    pub(super) async fn ask_with(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        let body = Some(body.to_string());
+        self.ask(Method::POST, self.query(path, query), body, LONG_ANSWER_TIME).await
+    }
+
     /// The same, for what takes as long as gateways take to tell what they know.
     pub(super) async fn post_patiently(
         &self,

@@ -13,7 +13,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Try it", &["demo", "sandbox", "trigger"]),
     ("Run it", &["init", "check", "doctor", "serve"]),
     ("Look", &["cases", "explain", "plan", "report", "preview"]),
-    ("Act", &["retry", "pause", "resume", "stop", "link"]),
+    ("Act", &["retry", "pause", "resume", "stop", "link", "policy"]),
     ("Webhooks", &["verify", "parse", "classify"]),
     ("Study", &["simulate", "backtest", "chaos"]),
     ("Store", &["export", "import", "backup"]),

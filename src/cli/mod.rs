@@ -30,6 +30,7 @@ mod offline;
 mod open;
 mod parse;
 mod plan;
+mod policy;
 mod report;
 mod sandbox;
 mod serve;
@@ -78,6 +79,8 @@ enum Command {
     Cases(cases::Args),
     /// What came back, by what, and whether what was learned helped.
     Report(report::Args),
+    /// Policies that cases keep, and moving cases to another.
+    Policy(policy::Args),
     /// Try a case now.
     Retry(act::RetryArgs),
     /// Hold a case.
@@ -138,6 +141,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Cases(args) => cases::run(args),
         Command::Report(args) => report::run(args),
+        Command::Policy(args) => policy::run(args),
         Command::Retry(args) => act::retry(args),
         Command::Pause(args) => act::pause(args),
         Command::Resume(args) => act::resume(args),

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::backend::{self, BackendArgs};
 use super::compose::policy_of;
 use super::offline::{Usage, finish, gateway, print_json, print_line, read_body};
+use super::policy;
 use super::show::{TIME_WIDTH, Zone, find_case, id_of, words, wrap};
 use crate::clock::real_now;
 use crate::config::{Config, Surroundings, brand, locate};
@@ -33,7 +34,7 @@ const DEFAULT_KIND: &str = "stripe";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("what").required(true).args(["case", "event"])))]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["case", "event", "diff"])))]
 #[command(after_help = "Examples:
   recoup plan --event event.json                    a captured webhook; needs no merchant file
   recoup plan --event event.json --decline lost_card
@@ -41,6 +42,7 @@ const DEFAULT_KIND: &str = "stripe";
   recoup trigger payment_failed --decline insufficient_funds --secret x --print --json |
     jq -r .body | recoup plan --event -
   recoup plan in_42                                 a case that there is
+  recoup plan --diff new.toml                       what another merchant file would change
 
 Signs: ↻ attempt   ✉ message   - no message   · decided   ! to look at   ■ how it ends
 
@@ -53,6 +55,9 @@ pub(super) struct Args {
     /// The body of a gateway's webhook instead: a file, or `-` for standard input.
     #[arg(long, value_name = "FILE|-")]
     event: Option<PathBuf>,
+    /// Another merchant file: what it would change for every case that is under way.
+    #[arg(long, value_name = "FILE")]
+    diff: Option<PathBuf>,
     /// Whose event it is: a gateway of the merchant file, or a kind. [default: the billing gateway]
     #[arg(long, value_name = "KIND|ID", requires = "event")]
     gateway: Option<String>,
@@ -71,6 +76,9 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &args.diff {
+        return finish(policy::diff(file, &args.backend, args.json));
+    }
     finish(match (&args.event, &args.case) {
         (Some(event), _) => of_event(&args, event),
         (None, Some(case)) => of_case(&args, case),

@@ -34,6 +34,11 @@ pub enum Input {
 pub enum OperatorAction {
     /// It was paid elsewhere: record it and end the case.
     MarkPaid,
+    /// Go on under another policy.
+    MovePolicy {
+        /// The version of the policy, which is in the store.
+        to: String,
+    },
     /// Do nothing until `until`, or until resumed.
     Pause {
         /// When to go on by itself.

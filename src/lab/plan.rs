@@ -11,22 +11,26 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::core::case::step::{self, Around, Step};
-use crate::core::case::{Attempt, AttemptOutcome, Case, Message, MessageStatus, Pending, State};
+use crate::core::case::{Case, Message, MessageStatus, Pending, State};
 use crate::core::customer::Channel;
-use crate::core::decline::{Advice, Category, Decline};
+use crate::core::decline::Decline;
 use crate::core::effect::{
     ChargeOrder, ChargeOutcome, CheckReport, CloseOrder, Effect, InvoiceStatus, InvoiceView,
-    LookUpAnswer, MarkPaidOutcome, MessageOrder, Order, Outcome, SendOutcome,
+    LookUpAnswer, MarkPaidOutcome, Order, Outcome,
 };
 use crate::core::event::{Event, PaymentMethodFacts};
 use crate::core::ids::{AttemptId, CaseId};
-use crate::core::input::Input;
+use crate::core::input::{Input, OperatorAction};
 use crate::core::ledger::{Decision, EntryKind, LedgerEntry};
 use crate::core::limits;
 use crate::core::money::Money;
 use crate::core::policy::{MessageKind, Policy};
 use crate::core::trial::Arm;
-use crate::message::{self, Brand};
+use crate::message::Brand;
+
+mod made_up;
+
+use made_up::{is_unknown, name, planned, queued_step, sent, unknown};
 
 /// Inputs of one dry run at most: a wall against a case that would go on for ever.
 const INPUTS_AT_MOST: usize = 500;
@@ -159,6 +163,25 @@ pub fn of_case(case: Case, around: Around, frame: Frame<'_>) -> Plan {
     let mut run = Run::new(case, around, frame);
     run.answer_pending();
     run.finish()
+}
+
+/// The plan for a case that is moved to the policy of the frame before anything else happens;
+/// `Err`: why it cannot be.
+pub fn of_moved_case(
+    case: Case,
+    around: Around,
+    frame: Frame<'_>,
+    to: &str,
+) -> Result<Plan, String> {
+    let mut run = Run::new(case, around, frame);
+    let step = run.step(&Input::Operator(OperatorAction::MovePolicy { to: to.to_owned() }));
+    if step.case.policy_version != to {
+        let why = step.ledger.into_iter().next_back().map(|entry| entry.text);
+        return Err(why.unwrap_or_default());
+    }
+    run.take(step);
+    run.answer_pending();
+    Ok(run.finish())
 }
 
 /// A dry run under way.
@@ -430,64 +453,5 @@ impl<'a> Run<'a> {
         let waits = |m: &&Message| self.case.pending.contains_key(&m.effect);
         let steps: Vec<_> = queued.filter(waits).map(|m| queued_step(m, self.now)).collect();
         self.steps.extend(steps);
-    }
-}
-
-fn queued_step(message: &Message, now: Timestamp) -> PlanStep {
-    let (kind, channel) = (message.kind.as_str(), message.channel.as_str());
-    PlanStep {
-        at: message.at.max(now),
-        what: What::Message,
-        via: Some(channel.to_owned()),
-        text: format!("A {kind} message goes out by {channel}: it is on its way already."),
-        why: None,
-        considered: Vec::new(),
-        message: None,
-    }
-}
-
-fn is_unknown(attempt: &Attempt) -> bool {
-    attempt.outcome == AttemptOutcome::Unknown
-}
-
-/// The message as the customer would read it. A template that fails leaves the step without text.
-fn planned(order: &MessageOrder, brand: &Brand) -> Option<PlannedMessage> {
-    let link = format!("{}/pay/…", brand.public_url.trim_end_matches('/'));
-    let rendered = message::render(order, brand, &link).ok()?;
-    Some(PlannedMessage {
-        kind: order.kind,
-        channel: order.channel,
-        locale: rendered.locale,
-        subject: rendered.subject,
-        text: rendered.text,
-    })
-}
-
-fn sent() -> Outcome {
-    Outcome::Sent(SendOutcome::Sent {
-        answer: "taken to be accepted".into(),
-        subject: String::new(),
-        text: String::new(),
-        html: None,
-        locale: String::new(),
-    })
-}
-
-/// The name of an action as in the merchant file.
-fn name(action: &impl Serialize) -> String {
-    let value = serde_json::to_value(action).unwrap_or_default();
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-/// A refusal of which nothing is known.
-fn unknown() -> Decline {
-    Decline {
-        code: None,
-        network_code: None,
-        advice_code: None,
-        network_advice_code: None,
-        category: Category::Unknown,
-        advice: Advice::None,
-        min_delay_seconds: None,
     }
 }

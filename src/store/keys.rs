@@ -144,8 +144,11 @@ pub(crate) fn customer(id: &str) -> String {
     format!("customer/{}", part(id))
 }
 
+/// The policies by their versions.
+pub(crate) const POLICIES: &str = "policy/";
+
 pub(crate) fn policy(version: &str) -> String {
-    format!("policy/{}", part(version))
+    format!("{POLICIES}{}", part(version))
 }
 
 pub(crate) fn effect(id: &EffectId) -> String {

@@ -323,6 +323,9 @@ pub trait Store: Send + Sync {
     /// The policy of this version.
     async fn policy(&self, version: &str) -> Result<Option<Policy>, StoreError>;
 
+    /// All policies by their versions.
+    async fn policies(&self) -> Result<BTreeMap<String, Policy>, StoreError>;
+
     /// Keeps a policy under its version.
     async fn put_policy(&self, policy: &Policy) -> Result<(), StoreError>;
 

@@ -23,7 +23,7 @@ use crate::core::customer::Customer;
 use crate::core::effect::{ChargeOutcome, Order, Outcome};
 use crate::core::event::{Event, EventKind};
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId};
-use crate::core::input::Input;
+use crate::core::input::{Input, OperatorAction};
 use crate::core::learning::Learned;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
@@ -358,7 +358,7 @@ impl<'a> Batch<'a> {
     async fn input(&mut self, id: &CaseId, input: &Input) -> Result<(), StoreError> {
         let Some(case) = self.case(id).await? else { return Ok(()) };
         let held = self.cases.get(id).map_or(case.revision, |(_, _, held)| *held);
-        let policy = self.applier.policy(&case.policy_version).await?;
+        let Some(policy) = self.policy_for(&case, input).await? else { return Ok(()) };
         let customer = self.customer(&case.customer_key()).await?;
         let before = self.around(customer, Some(&case)).await?;
         let mut around = before.clone();
@@ -367,6 +367,22 @@ impl<'a> Batch<'a> {
         self.teach(was, &step.case, &around, &policy);
         self.keep(step, &before, around, held);
         Ok(())
+    }
+
+    /// The policy that a step is made under: the case's own, or the one that it moves to.
+    async fn policy_for(
+        &self,
+        case: &Case,
+        input: &Input,
+    ) -> Result<Option<Arc<Policy>>, StoreError> {
+        let Input::Operator(OperatorAction::MovePolicy { to }) = input else {
+            return self.applier.policy(&case.policy_version).await.map(Some);
+        };
+        let policy = self.store().policy(to).await?;
+        if policy.is_none() {
+            tracing::warn!(case = %case.id, policy = %to, "no such policy: the case is not moved");
+        }
+        Ok(policy.map(Arc::new))
     }
 
     fn keep(&mut self, step: Step, before: &Around, around: Around, held: u64) {

@@ -256,6 +256,7 @@ impl SimpleEngine {
             OperatorAction::MarkPaid => State::Recovered,
             OperatorAction::Pause { .. } => State::Paused,
             OperatorAction::Resume | OperatorAction::Retry => State::Scheduled,
+            OperatorAction::MovePolicy { .. } => case.state,
             OperatorAction::Stop { .. } => State::Stopped,
         };
         let ledger = vec![entry(case.ledger_sequence, &format!("{action:?}"))];

@@ -25,6 +25,7 @@ mod messages;
 mod mutations;
 mod pages;
 mod plan;
+mod policies;
 mod receiver;
 mod reconcile;
 mod sandbox;

@@ -31,6 +31,7 @@ mod ending;
 pub mod events;
 pub mod evidence;
 pub mod leaving;
+mod moving;
 mod native;
 mod outcomes;
 mod people;

@@ -22,6 +22,7 @@ impl Stepper<'_> {
         }
         match action {
             OperatorAction::MarkPaid => self.mark_paid(),
+            OperatorAction::MovePolicy { to } => self.move_policy(to),
             OperatorAction::Pause { until } => self.hold("a person paused it", *until),
             OperatorAction::Resume => self.resume("a person resumed it"),
             OperatorAction::Retry => self.retry_now(),

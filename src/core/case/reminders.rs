@@ -27,8 +27,7 @@ impl Stepper<'_> {
     /// Only the customer can mend it: reminders run, and nothing is charged meanwhile.
     pub(super) fn ask_customer(&mut self, why: &str) {
         self.case.timers.remove(&Timer::NextAttempt);
-        let end = self.window_end().max(self.now);
-        self.set_timer(Timer::ClosingSweep, end + GRACE);
+        let end = self.set_closing_sweep();
         self.decide(
             format!("Nothing is charged: {why}. The customer is asked."),
             Decision {
@@ -42,6 +41,24 @@ impl Stepper<'_> {
         let next = Next { at: Some(end), what: "wait".into(), why: why.to_owned() };
         self.enter(State::AwaitingCustomer, why, next);
         self.plan_reminder();
+    }
+
+    /// Sets when everything is looked up a last time; gives the end of the window.
+    pub(super) fn set_closing_sweep(&mut self) -> Timestamp {
+        let end = self.window_end().max(self.now);
+        self.set_timer(Timer::ClosingSweep, end + GRACE);
+        end
+    }
+
+    /// Under another campaign: once the customer was written to, or a step was passed over, the
+    /// steps whose day has passed are not made up for.
+    pub(super) fn skip_past_steps(&mut self) {
+        if self.case.steps_done == 0 {
+            return;
+        }
+        let passed = |step: &&CampaignStep| self.case.opened_at + days(step.after_days) <= self.now;
+        let done = self.policy.steps.iter().take_while(passed).count();
+        self.case.steps_done = done as u32;
     }
 
     /// The last moment at which the window is open.

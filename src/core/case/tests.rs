@@ -14,6 +14,8 @@ use crate::core::money::Money;
 use crate::core::policy::*;
 #[path = "evidence_tests.rs"]
 mod evidence_tests;
+#[path = "moving_tests.rs"]
+mod moving;
 #[path = "race_tests.rs"]
 mod races;
 #[path = "trial_tests.rs"]

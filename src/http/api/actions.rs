@@ -1,4 +1,4 @@
-//! `POST /cases/{id}/{retry|pause|resume|stop|mark-paid|link}`.
+//! `POST /cases/{id}/{retry|pause|resume|stop|mark-paid|link|policy}`.
 //!
 //! Why here: a person's action is an input with the idempotency key as its id.
 //!
@@ -41,6 +41,11 @@ pub(super) async fn act(
         return Ok(Json(json!({ "url": url })));
     }
     let action = read_action(&action, &body)?;
+    if let OperatorAction::MovePolicy { to } = &action
+        && state.store.policy(to).await?.is_none()
+    {
+        return Err(Problem::not_found("there is no policy of this version: keep it first"));
+    }
     let body = InboxBody::Operator { case: case.id.clone(), action };
     append(&state, idempotency_key(&headers)?, body).await?;
     let now = state.store.case(&case.id).await?;
@@ -51,6 +56,7 @@ fn read_action(name: &str, body: &[u8]) -> Result<OperatorAction, Problem> {
     let known: &[&str] = match name {
         "pause" => &["until"],
         "stop" => &["reason"],
+        "policy" => &["to"],
         "mark-paid" | "resume" | "retry" => &[],
         _ => return Err(Problem::not_found("there is no such action")),
     };
@@ -63,6 +69,9 @@ fn read_action(name: &str, body: &[u8]) -> Result<OperatorAction, Problem> {
                 fields.parsed("until", "it must be a time, e.g. 2030-01-31T09:00:00Z");
             OperatorAction::Pause { until }
         }
+        "policy" => OperatorAction::MovePolicy {
+            to: fields.required_text("to", reason).unwrap_or_default(),
+        },
         "resume" => OperatorAction::Resume,
         "retry" => OperatorAction::Retry,
         _ => OperatorAction::Stop { reason: fields.text("reason", reason) },

@@ -39,7 +39,8 @@ pub(super) async fn list(
     Ok(Json(json!({ "data": data, "has_more": page.has_more })))
 }
 
-fn case_state(name: &str) -> Result<CaseState, Problem> {
+/// The state of this name.
+pub(super) fn case_state(name: &str) -> Result<CaseState, Problem> {
     CaseState::ALL.into_iter().find(|state| state.as_str() == name).ok_or_else(|| {
         let names = CaseState::ALL.map(CaseState::as_str).join(", ");
         Problem::query("state", format!("it must be one of: {names}"))

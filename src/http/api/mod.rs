@@ -22,6 +22,7 @@ mod gateways;
 mod input;
 mod lists;
 mod plan;
+mod policies;
 mod reports;
 
 pub(super) use actions::unique;
@@ -48,6 +49,9 @@ pub(super) fn slow_routes(state: &AppState) -> Router<AppState> {
     let routes = Router::new()
         .route("/api/v1/test-clock/advance", post(clock::advance))
         .route("/api/v1/reconcile", post(gateways::reconcile))
+        .route("/api/v1/policies", get(policies::list).post(policies::keep))
+        .route("/api/v1/policies/diff", post(policies::diff))
+        .route("/api/v1/policies/{version}", get(policies::one))
         .route("/api/v1/reports/recovery", get(reports::recovery));
     guarded(routes, state)
 }

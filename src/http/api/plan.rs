@@ -8,11 +8,13 @@ use axum::Json;
 use axum::extract::{Path, State};
 
 use super::cases::load;
-use crate::core::case::cards_around;
 use crate::core::case::step::Around;
+use crate::core::case::{Case, cards_around};
 use crate::core::customer::Customer;
+use crate::core::policy::Policy;
 use crate::http::{AppState, Problem};
 use crate::lab::plan::{self, Frame, Plan};
+use crate::store::StoreError;
 
 /// What to do when the policy of a case is gone.
 const NO_POLICY: &str =
@@ -24,16 +26,27 @@ pub(super) async fn plan(
     Path(id): Path<String>,
 ) -> Result<Json<Plan>, Problem> {
     let case = load(&state, &id).await?;
+    let policy = policy_of(&state, &case).await?;
+    let around = around(&state, &case, &policy).await?;
+    let frame = Frame { policy: &policy, brand: &state.brand, now: state.clock.now() };
+    Ok(Json(plan::of_case(case, around, frame)))
+}
+
+/// The policy that a case keeps.
+pub(super) async fn policy_of(state: &AppState, case: &Case) -> Result<Policy, Problem> {
     let policy = state.store.policy(&case.policy_version).await?;
-    let policy = policy.ok_or_else(|| Problem::not_found(NO_POLICY))?;
+    policy.ok_or_else(|| Problem::not_found(NO_POLICY))
+}
+
+/// What surrounds a case.
+pub(super) async fn around(
+    state: &AppState,
+    case: &Case,
+    policy: &Policy,
+) -> Result<Around, StoreError> {
     let key = case.customer_key();
     let customer = state.store.customer(&key).await?.unwrap_or_else(|| Customer::new(key));
-    let cards: Vec<_> = cards_around(&customer, Some(&case), &policy).into_iter().collect();
+    let cards: Vec<_> = cards_around(&customer, Some(case), policy).into_iter().collect();
     let cards = state.store.cards(&cards).await?;
-    let frame = Frame { policy: &policy, brand: &state.brand, now: state.clock.now() };
-    Ok(Json(plan::of_case(
-        case,
-        Around { customer, cards, learned: state.store.learned().await? },
-        frame,
-    )))
+    Ok(Around { customer, cards, learned: state.store.learned().await? })
 }

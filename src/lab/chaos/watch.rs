@@ -153,6 +153,10 @@ impl Store for Watched {
         self.inner.policy(version).await
     }
 
+    async fn policies(&self) -> Result<BTreeMap<String, Policy>> {
+        self.inner.policies().await
+    }
+
     async fn put_policy(&self, policy: &Policy) -> Result<()> {
         self.inner.put_policy(policy).await
     }

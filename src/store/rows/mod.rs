@@ -177,6 +177,10 @@ impl<B: Backend> Store for B {
         read::policy(self.rows(), version)
     }
 
+    async fn policies(&self) -> Result<BTreeMap<String, Policy>, StoreError> {
+        read::policies(self.rows())
+    }
+
     async fn put_policy(&self, policy: &Policy) -> Result<(), StoreError> {
         self.write(Write::Policy(Box::new(policy.clone()))).await.map(drop)
     }

@@ -46,6 +46,16 @@ pub(crate) fn policy(rows: &dyn Rows, version: &str) -> Result<Option<Policy>, S
     own(rows, &keys::policy(version))
 }
 
+pub(crate) fn policies(rows: &dyn Rows) -> Result<BTreeMap<String, Policy>, StoreError> {
+    let found =
+        rows.scan(&Scan::first(keys::POLICIES, keys::end_of(keys::POLICIES), usize::MAX))?;
+    let policy = |(key, value): (String, Value)| match Policy::of(value) {
+        Some(policy) => Ok((keys::last_part(&key).to_owned(), Arc::unwrap_or_clone(policy))),
+        None => Err(damaged(&key, "it is no policy")),
+    };
+    found.into_iter().map(policy).collect()
+}
+
 pub(crate) fn cards(
     rows: &dyn Rows,
     wanted: &[CardKey],
