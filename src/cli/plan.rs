@@ -214,7 +214,8 @@ fn around(args: &Args, config: &Config, event: &Event) -> Result<Around, Usage> 
             consent: true,
         });
     }
-    Ok(Around { customer, cards: Default::default(), learned: Default::default() })
+    let (cards, learned) = Default::default();
+    Ok(Around { customer, cards, learned, siblings: Vec::new() })
 }
 
 fn show(args: &Args, plan: &Value, zone: &Zone) -> anyhow::Result<ExitCode> {

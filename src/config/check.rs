@@ -228,7 +228,10 @@ fn hours(node: &Node, path: &str, report: &mut Report<'_>) {
         },
         _ => None,
     };
+    let none = matches!(&node.value, Value::Array(items) if items.is_empty());
     match bounds {
+        // A day that is closed, though the base opens it.
+        _ if none => {}
         Some((from, to)) if (0..24).contains(&from) && from < to && to <= 24 => {}
         Some(_) => {
             let message = format!("`{path}` must be `[from, to]` with 0 <= from < to <= 24");

@@ -67,9 +67,6 @@ const CHANNEL: Kind = words(&["email", "whatsapp", "sms"]);
 const HTTP_URL: Kind = Kind::Text(text::http_url);
 const ANY: Kind = Kind::Text(text::any);
 
-/// The contact policies that are shipped and those that will be.
-pub(super) const PRESETS_LATER: &[&str] = &["co-ley-2300", "us-tcpa", "br", "eu"];
-
 /// The top of the file.
 pub(super) const ROOT: &[Key] = &[
     key("mode", Kind::Choice { known: &["live"], later: &["shadow", "remind_only"] }),
@@ -81,6 +78,7 @@ pub(super) const ROOT: &[Key] = &[
     key("reminders", Kind::Table(REMINDERS)),
     key("contact_policies", Kind::Named(CONTACT_POLICY)),
     key("final_action", Kind::Table(FINAL_ACTION)),
+    key("access", Kind::Table(ACCESS)),
     key("email", Kind::Table(EMAIL)),
     key("sms", Kind::Table(SMS)),
     key("whatsapp", Kind::Table(WHATSAPP)),
@@ -148,13 +146,39 @@ const STEP: &[Key] = &[
     ),
     key("channel", CHANNEL),
     key("when", words(&["any", "needs_customer", "will_retry"])),
+    key("categories", Kind::List(&Kind::Text(text::category))),
+    key("min_amount", Kind::List(&Kind::Text(text::amount))),
+    key("max_amount", Kind::List(&Kind::Text(text::amount))),
+    key("min_tenure_days", Kind::Integer(0, 36_500)),
+    key("max_tenure_days", Kind::Integer(0, 36_500)),
+    key("countries", Kind::List(&Kind::Text(text::country))),
+    key("tags", Kind::List(&Kind::Text(text::tag))),
+    key("without_tags", Kind::List(&Kind::Text(text::tag))),
 ];
 
 const CONTACT_POLICY: &[Key] = &[
-    required("hours", Kind::Table(WEEKDAYS)),
+    key("base", Kind::Text(text::not_empty)),
+    key("hours", Kind::Table(WEEKDAYS)),
     key("per_day", Kind::Integer(1, 24)),
+    key("per_week", Kind::Integer(1, 100)),
     key("gap_hours", Kind::Integer(0, 24 * 31)),
+    key("channels_per_week", Kind::Integer(1, 3)),
+    key("holidays", words(&["open", "closed"])),
+    key("consent", Kind::List(&CHANNEL)),
+    key("channels", Kind::Table(CHANNEL_CAPS)),
 ];
+
+const CHANNEL_CAPS: &[Key] = &[
+    key("email", Kind::Table(CHANNEL_CAP)),
+    key("sms", Kind::Table(CHANNEL_CAP)),
+    key("whatsapp", Kind::Table(CHANNEL_CAP)),
+];
+
+const CHANNEL_CAP: &[Key] =
+    &[key("per_day", Kind::Integer(1, 24)), key("per_week", Kind::Integer(1, 100))];
+
+const ACCESS: &[Key] =
+    &[key("grace_days", Kind::Integer(0, 365)), key("banner_secret", Kind::Secret)];
 
 const WEEKDAYS: &[Key] = &[
     key("monday", Kind::Hours),

@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize as _;
 
+mod campaign;
 mod check;
+mod contact;
 mod error;
 mod gateways;
 mod keys;
@@ -26,13 +28,13 @@ mod tests;
 mod text;
 mod tree;
 
+pub use contact::{ContactRules, Preset, Weekdays, preset};
 pub use error::{ConfigErrors, Problem, Severity};
 pub use keys::all_paths;
 pub use policy::{brand, policy};
 pub use schema::{
-    Config, ContactHours, Email, FinalAction, GatewayConfig, GatewayKind, Merchant, Mode,
-    OutboundWebhook, Reminders, Retries, Server, Sms, Step, StoreSettings, StoreUrl, Weekdays,
-    Whatsapp,
+    Access, Amount, Config, Email, FinalAction, GatewayConfig, GatewayKind, Merchant, Mode,
+    OutboundWebhook, Reminders, Retries, Server, Sms, Step, StoreSettings, StoreUrl, Whatsapp,
 };
 pub use secret::Secret;
 

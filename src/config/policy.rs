@@ -2,46 +2,13 @@
 //!
 //! Why here: the core reads no file, and the file names no capability of a gateway.
 
-use super::rules::DEFAULT_POLICY;
-use super::schema::{Config, ContactHours, GatewayConfig, Retries};
+use super::schema::{Config, GatewayConfig, Retries};
 use crate::core::customer::Channel;
-use crate::core::policy::{
-    CampaignStep, Capabilities, ContactPolicy, GatewayPolicy, Policy, Schedule,
-};
+use crate::core::policy::{CampaignStep, Capabilities, GatewayPolicy, Policy, Schedule};
 use crate::core::trial::MILLION;
 use crate::message::Brand;
 
-/// Decent hours of any day, in the customer's time zone.
-const DECENT: Option<(u8, u8)> = Some((8, 20));
-
-impl ContactHours {
-    /// The days, Monday first.
-    pub fn week(&self) -> [Option<(u8, u8)>; 7] {
-        let h = &self.hours;
-        [h.monday, h.tuesday, h.wednesday, h.thursday, h.friday, h.saturday, h.sunday]
-    }
-}
-
 impl Config {
-    /// When a customer may be contacted.
-    pub fn contact_policy(&self) -> ContactPolicy {
-        let name = &self.reminders.contact_policy;
-        match self.contact_policies.get(name) {
-            Some(own) => ContactPolicy {
-                name: name.clone(),
-                hours: own.week(),
-                per_day: own.per_day,
-                gap_hours: own.gap_hours,
-            },
-            None => ContactPolicy {
-                name: DEFAULT_POLICY.to_owned(),
-                hours: [DECENT; 7],
-                per_day: 1,
-                gap_hours: 0,
-            },
-        }
-    }
-
     /// The channels that are wished for and can be used, in their order.
     pub fn usable_channels(&self) -> Vec<Channel> {
         let usable = |channel: &Channel| *channel == Channel::Email && self.email.is_some();
@@ -84,8 +51,7 @@ pub fn policy(config: &Config, capabilities: impl Fn(&GatewayConfig) -> Capabili
         let step = CampaignStep::from(step);
         CampaignStep { channel: step.channel.filter(|c| channels.contains(c)), ..step }
     };
-    let mut steps: Vec<_> = config.reminders.steps.iter().map(step).collect();
-    steps.sort_by_key(|step| step.after_days);
+    let steps = config.reminders.steps.iter().map(step).collect();
     Policy {
         gateways: config.gateways.iter().map(gateway).collect(),
         schedule: config.retries.schedule.clone(),

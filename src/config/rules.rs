@@ -4,18 +4,13 @@
 //!
 //! What must stay true: nothing that the merchant asked for is left out in silence.
 
-use super::error::nearest;
-use super::gateways;
-use super::keys::PRESETS_LATER;
 use super::report::{Report, Trouble};
 use super::schema::{Config, StoreUrl};
 use super::text::is_plain_remote;
 use super::tree::{At, Node};
+use super::{campaign, gateways};
 use crate::core::customer::Channel;
 use crate::core::policy::Schedule;
-
-/// The shipped contact policy.
-pub(super) const DEFAULT_POLICY: &str = "default";
 
 /// The languages that messages are written in.
 const LANGUAGES: [&str; 5] = ["en", "es", "pt", "fr", "it"];
@@ -26,7 +21,7 @@ const MIN_ADMIN_TOKEN: usize = 16;
 /// A rule reads the values and tells what is wrong.
 type Rule = fn(&Config, &Node, &mut Report<'_>);
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 16] = [
     gateways::exist,
     gateways::ids_differ,
     gateways::have_what_they_need,
@@ -34,8 +29,11 @@ const RULES: [Rule; 13] = [
     gateways::keys_are_of_the_right_kind,
     gateways::silence_is_understood,
     channels_work,
-    steps_can_go_out,
-    contact_policy_exists,
+    campaign::steps_can_go_out,
+    campaign::steps_are_in_order,
+    campaign::contact_policy_exists,
+    campaign::contact_policies_make_sense,
+    campaign::nobody_is_written_to_before,
     schedule_fits,
     support_is_named,
     surface_is_safe,
@@ -80,58 +78,6 @@ fn channels_work(config: &Config, tree: &Node, report: &mut Report<'_>) {
                 );
                 report.add(warning(tree, &path, message));
             }
-        }
-    }
-}
-
-fn steps_can_go_out(config: &Config, tree: &Node, report: &mut Report<'_>) {
-    let window = config.retries.window_days;
-    for (index, step) in config.reminders.steps.iter().enumerate() {
-        if let Some(channel) = step.channel
-            && !config.reminders.channels.contains(&channel)
-        {
-            let path = format!("reminders.steps.{index}.channel");
-            let message = format!("`{}` is not in `reminders.channels`", channel.as_str());
-            report.add(error(tree, &path, message).cure("add it there, or take another channel"));
-        }
-        if step.after_days > window {
-            let path = format!("reminders.steps.{index}.after_days");
-            let message = format!(
-                "the step on day {} is behind the window of {window} days: it never goes out",
-                step.after_days
-            );
-            report.add(warning(tree, &path, message).cure("see `retries.window_days`"));
-        }
-    }
-}
-
-fn contact_policy_exists(config: &Config, tree: &Node, report: &mut Report<'_>) {
-    let name = config.reminders.contact_policy.as_str();
-    let own = config.contact_policies.keys().map(String::as_str);
-    let path = "reminders.contact_policy";
-    if name != DEFAULT_POLICY && !config.contact_policies.contains_key(name) {
-        let trouble = if PRESETS_LATER.contains(&name) {
-            let message = format!("the contact policy `{name}` is not in this version");
-            error(tree, path, message)
-                .cure("write its hours as a `[contact_policies.NAME]` of your own until it is")
-        } else {
-            let trouble = error(tree, path, format!("there is no contact policy `{name}`"));
-            match nearest(name, own.chain([DEFAULT_POLICY]).chain(PRESETS_LATER.iter().copied())) {
-                Some(near) => trouble.suggest(near),
-                None => trouble.cure(format!("add `[contact_policies.{name}]`")),
-            }
-        };
-        report.add(trouble);
-    }
-    for (name, policy) in &config.contact_policies {
-        let path = format!("contact_policies.{name}");
-        if name == DEFAULT_POLICY || PRESETS_LATER.contains(&name.as_str()) {
-            let message = format!("`{name}` is the name of a shipped contact policy");
-            report.add(error(tree, &path, message).cure("give yours another name"));
-        }
-        if policy.week().iter().all(Option::is_none) {
-            let message = format!("`{path}` allows no hour on any day");
-            report.add(error(tree, &format!("{path}.hours"), message));
         }
     }
 }
@@ -212,14 +158,8 @@ fn is_smtp(text: &str) -> bool {
 }
 
 fn not_built_yet(config: &Config, tree: &Node, report: &mut Report<'_>) {
-    let asked = [
-        (
-            "reminders.pre_dunning",
-            config.reminders.pre_dunning,
-            "nobody is told before a card expires",
-        ),
-        ("webhooks", !config.webhooks.is_empty(), "no events go to the merchant's own systems"),
-    ];
+    let asked =
+        [("webhooks", !config.webhooks.is_empty(), "no events go to the merchant's own systems")];
     for (path, wanted, consequence) in asked {
         if wanted {
             let message = format!("`{path}` is not in this version: {consequence}");

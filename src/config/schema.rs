@@ -10,10 +10,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::contact::ContactRules;
 use super::error::Problem;
 use super::secret::Secret;
+use crate::core::campaign::Audience;
 use crate::core::customer::Channel;
+use crate::core::decline::Category;
 use crate::core::ids::GatewayId;
+use crate::core::money::Money;
 use crate::core::policy::{
     CampaignStep, Condition, InvoiceAction, MessageKind, NativeRetries, Schedule,
     SubscriptionAction,
@@ -39,9 +43,11 @@ pub struct Config {
     pub reminders: Reminders,
     /// The merchant's own contact policies.
     #[serde(default)]
-    pub contact_policies: BTreeMap<String, ContactHours>,
+    pub contact_policies: BTreeMap<String, ContactRules>,
     /// What happens when nothing helped.
     pub final_action: FinalAction,
+    /// What the merchant's own front end is told of customers who owe.
+    pub access: Access,
     /// Outgoing e-mail.
     pub email: Option<Email>,
     /// Outgoing text messages.
@@ -246,6 +252,41 @@ pub struct Step {
     /// For which cases.
     #[serde(default = "any")]
     pub when: Condition,
+    /// One of these decline categories.
+    #[serde(default)]
+    pub categories: Vec<Category>,
+    /// At least this much, in one of these currencies.
+    #[serde(default)]
+    pub min_amount: Vec<Amount>,
+    /// At most this much, in one of these currencies.
+    #[serde(default)]
+    pub max_amount: Vec<Amount>,
+    /// A customer for at least so many days.
+    pub min_tenure_days: Option<u32>,
+    /// A customer for at most so many days.
+    pub max_tenure_days: Option<u32>,
+    /// In one of these countries.
+    #[serde(default)]
+    pub countries: Vec<String>,
+    /// In one of the merchant's segments.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// In none of these segments.
+    #[serde(default)]
+    pub without_tags: Vec<String>,
+}
+
+/// An amount as it is written: `29.00 USD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Amount(pub Money);
+
+impl TryFrom<String> for Amount {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self).map_err(|error: crate::core::money::BadAmount| error.to_string())
+    }
 }
 
 fn any() -> Condition {
@@ -254,51 +295,24 @@ fn any() -> Condition {
 
 impl From<&Step> for CampaignStep {
     fn from(step: &Step) -> Self {
+        let money = |amounts: &[Amount]| amounts.iter().map(|amount| amount.0).collect();
         Self {
             after_days: step.after_days,
             kind: step.kind,
             channel: step.channel,
             condition: step.when,
+            audience: Audience {
+                categories: step.categories.clone(),
+                min_amount: money(&step.min_amount),
+                max_amount: money(&step.max_amount),
+                min_tenure_days: step.min_tenure_days,
+                max_tenure_days: step.max_tenure_days,
+                countries: step.countries.clone(),
+                tags: step.tags.clone(),
+                without_tags: step.without_tags.clone(),
+            },
         }
     }
-}
-
-/// One `[contact_policies.NAME]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ContactHours {
-    /// Hours `[from, to]` of each day on which a message may go; a day that is absent has none.
-    pub hours: Weekdays,
-    /// Messages a day at most.
-    #[serde(default = "one")]
-    pub per_day: u32,
-    /// Hours between two messages at least.
-    #[serde(default)]
-    pub gap_hours: u32,
-}
-
-fn one() -> u32 {
-    1
-}
-
-/// Hours of the days of a week.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Weekdays {
-    /// From, to.
-    pub monday: Option<(u8, u8)>,
-    /// From, to.
-    pub tuesday: Option<(u8, u8)>,
-    /// From, to.
-    pub wednesday: Option<(u8, u8)>,
-    /// From, to.
-    pub thursday: Option<(u8, u8)>,
-    /// From, to.
-    pub friday: Option<(u8, u8)>,
-    /// From, to.
-    pub saturday: Option<(u8, u8)>,
-    /// From, to.
-    pub sunday: Option<(u8, u8)>,
 }
 
 /// `[final_action]`.
@@ -309,6 +323,16 @@ pub struct FinalAction {
     pub subscription: SubscriptionAction,
     /// What becomes of the invoice.
     pub invoice: InvoiceAction,
+}
+
+/// `[access]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// Days after the failure from which access should be limited; absent: never.
+    pub grace_days: Option<u32>,
+    /// Signs the banner; without it there is none.
+    pub banner_secret: Option<Secret>,
 }
 
 /// `[email]`.

@@ -13,6 +13,7 @@ fn around(pairs: &[(&str, &str)]) -> Surroundings {
         ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
         ("BACKUP_KEY", "key"),
         ("BACKUP_SECRET", "secret"),
+        ("BANNER_SECRET", "whsec_YmFubmVyLXNlY3JldC0wMTIzNDU2Nzg5"),
         ("SMTP_URL", "smtp://127.0.0.1:1025"),
     ];
     let own = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());

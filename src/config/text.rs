@@ -6,7 +6,10 @@ use std::net::SocketAddr;
 
 use icu_locale_core::LanguageIdentifier;
 
+use super::error::nearest;
 use super::schema::StoreUrl;
+use crate::core::decline::Category;
+use crate::core::money::Money;
 
 /// Names that the inbox uses for people: no gateway may have them.
 const RESERVED_IDS: [&str; 3] = ["api", "cli", "page"];
@@ -77,6 +80,36 @@ pub(super) fn time_zone(text: &str) -> Result<(), String> {
         Ok(_) => Ok(()),
         Err(_) => Err("is not an IANA time zone such as `America/Bogota`".to_owned()),
     }
+}
+
+pub(super) fn country(text: &str) -> Result<(), String> {
+    if text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase()) {
+        Ok(())
+    } else {
+        Err("is not a country's two capital letters, e.g. `CO`".to_owned())
+    }
+}
+
+pub(super) fn tag(text: &str) -> Result<(), String> {
+    crate::core::customer::check_tag(text).map_err(|why| why.to_owned())
+}
+
+pub(super) fn amount(text: &str) -> Result<(), String> {
+    let parsed: Result<Money, _> = text.parse();
+    parsed.map(|_| ()).map_err(|_| "is not an amount such as `29.00 USD`".to_owned())
+}
+
+pub(super) fn category(text: &str) -> Result<(), String> {
+    let name = |category| serde_json::to_value(category).ok()?.as_str().map(str::to_owned);
+    let known: Vec<String> = Category::ALL.into_iter().filter_map(name).collect();
+    if known.iter().any(|name| name == text) {
+        return Ok(());
+    }
+    let hint = match nearest(text, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the categories are: {}", known.join(", ")),
+    };
+    Err(format!("is no decline category; {hint}"))
 }
 
 pub(super) fn color(text: &str) -> Result<(), String> {

@@ -65,6 +65,14 @@ impl Customer {
         self.consent_on(channel).is_some_and(|said| said.standing == Standing::OptedOut)
     }
 
+    /// Whether a message may go by `channel`: nobody said no, and where a yes is asked for there is
+    /// one: the customer's own, or the merchant's word that this channel is agreed.
+    pub fn may_be_written_to(&self, channel: Channel, asks_for_yes: &[Channel]) -> bool {
+        let agreed = self.channels.as_ref().is_some_and(|agreed| agreed.contains(&channel));
+        let yes = || self.opted_in(channel) || agreed;
+        !self.opted_out(channel) && (!asks_for_yes.contains(&channel) || yes())
+    }
+
     /// Whether the customer said yes to `channel`.
     pub fn opted_in(&self, channel: Channel) -> bool {
         self.consent_on(channel).is_some_and(|said| said.standing == Standing::OptedIn)

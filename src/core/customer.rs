@@ -107,6 +107,18 @@ pub struct Profile {
     pub consents: Vec<Consent>,
 }
 
+/// Longest tag.
+const MAX_TAG: usize = 64;
+
+/// Whether this can be a tag: it stands in ledgers and in the merchant file.
+pub fn check_tag(text: &str) -> Result<(), &'static str> {
+    let clean = |c: char| c.is_alphanumeric() || "_-.:".contains(c);
+    if !text.is_empty() && text.chars().count() <= MAX_TAG && text.chars().all(clean) {
+        return Ok(());
+    }
+    Err("is no tag: letters, digits and `_-.:`, 64 characters at most")
+}
+
 impl Profile {
     /// Whether nothing is stated.
     pub fn is_empty(&self) -> bool {

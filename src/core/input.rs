@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::Outcome;
 use super::event::Event;
-use super::ids::EffectId;
+use super::ids::{CaseId, EffectId, MessageId};
+use super::policy::MessageKind;
 
 /// What happened to the case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,30 @@ pub enum Input {
     Outcome(EffectId, Box<Outcome>),
     /// The customer did something on the hosted page.
     Page(PageAction),
+    /// Another case of the customer wrote to them of this one too.
+    Together(Together),
+}
+
+/// What a message of one case means to another case of the same customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Together {
+    /// It lists this case's invoice.
+    Joined {
+        /// Which message.
+        message: MessageId,
+        /// Whose.
+        lead: CaseId,
+        /// What it says.
+        kind: MessageKind,
+        /// For when it was decided.
+        at: Timestamp,
+    },
+    /// It never left.
+    Left {
+        /// Which message.
+        message: MessageId,
+    },
 }
 
 /// What a person of the merchant can do to a case.

@@ -115,6 +115,34 @@ impl fmt::Display for Money {
     }
 }
 
+/// Text that is no amount of a currency.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("read `{0}` as an amount, e.g. `29.00 USD`")]
+pub struct BadAmount(pub String);
+
+impl FromStr for Money {
+    type Err = BadAmount;
+
+    /// Reads what [`Money`] shows: plain digits, as many decimals as the currency has or fewer.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || BadAmount(text.to_owned());
+        let (number, code) = text.trim().split_once(' ').ok_or_else(bad)?;
+        let currency: Currency = code.trim().parse().map_err(|_| bad())?;
+        let exponent = usize::from(currency.exponent());
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+        let dotted = number.contains('.');
+        if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > exponent {
+            return Err(bad());
+        }
+        if dotted && fraction.is_empty() {
+            return Err(bad());
+        }
+        let minor = format!("{whole}{fraction:0<exponent$}").parse().map_err(|_| bad())?;
+        Ok(Self::new(minor, currency))
+    }
+}
+
 impl fmt::Debug for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -136,6 +164,24 @@ mod tests {
             (i64::MIN, "JPY", "-9223372036854775808 JPY"),
         ] {
             assert_eq!(Money::new(minor, code.parse().unwrap()).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn reads_what_people_write_and_nothing_doubtful() {
+        for (text, minor) in [
+            ("29.00 USD", 2900),
+            ("29 usd", 2900),
+            ("0.5 USD", 50),
+            ("2900 JPY", 2900),
+            ("2.9 KWD", 2900),
+        ] {
+            assert_eq!(text.parse::<Money>().unwrap().minor, minor, "{text}");
+        }
+        for text in
+            ["", "29", "USD", "29.001 USD", "29,00 USD", "-1 USD", ". USD", "1. USD", "1 XXY"]
+        {
+            assert!(text.parse::<Money>().is_err(), "{text}");
         }
     }
 

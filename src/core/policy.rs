@@ -5,10 +5,13 @@
 //!
 //! What must stay true: the version is a digest of the content. Equal content, equal version.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::campaign::Audience;
 use super::customer::Channel;
 use super::ids::GatewayId;
 use super::money::Currency;
@@ -178,6 +181,16 @@ pub struct CampaignStep {
     pub channel: Option<Channel>,
     /// For which cases.
     pub condition: Condition,
+    /// For whom.
+    #[serde(default, skip_serializing_if = "Audience::is_everybody")]
+    pub audience: Audience,
+}
+
+impl CampaignStep {
+    /// A step for everybody, on the first channel that reaches them.
+    pub fn of(after_days: u32, kind: MessageKind, condition: Condition) -> Self {
+        Self { after_days, kind, channel: None, condition, audience: Audience::default() }
+    }
 }
 
 /// When a customer may be contacted.
@@ -192,6 +205,67 @@ pub struct ContactPolicy {
     pub per_day: u32,
     /// Hours between two messages at least.
     pub gap_hours: u32,
+    /// Messages in any seven days at most, over all channels and cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_week: Option<u32>,
+    /// Different channels in any seven days at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels_per_week: Option<u32>,
+    /// Caps of single channels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub per_channel: BTreeMap<Channel, ChannelCap>,
+    /// Whether a public holiday of the customer's country is a day like any other.
+    #[serde(default, skip_serializing_if = "HolidayRule::is_open")]
+    pub holidays: HolidayRule,
+    /// Channels on which nothing goes out until the customer has said yes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consent: Vec<Channel>,
+}
+
+impl ContactPolicy {
+    /// One that allows nothing: what is allowed is laid over it.
+    pub fn closed(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            hours: [None; 7],
+            per_day: 1,
+            gap_hours: 0,
+            per_week: None,
+            channels_per_week: None,
+            per_channel: BTreeMap::new(),
+            holidays: HolidayRule::Open,
+            consent: Vec::new(),
+        }
+    }
+}
+
+/// Caps of one channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelCap {
+    /// Messages a day at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_day: Option<u32>,
+    /// Messages in any seven days at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_week: Option<u32>,
+}
+
+/// What a public holiday is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HolidayRule {
+    /// No message goes out.
+    Closed,
+    /// A day like any other.
+    #[default]
+    Open,
+}
+
+impl HolidayRule {
+    fn is_open(&self) -> bool {
+        *self == Self::Open
+    }
 }
 
 /// What becomes of the subscription when nothing helped.

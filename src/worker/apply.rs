@@ -7,7 +7,7 @@
 //! What must stay true: inputs of one case are applied in order; an input is consumed by the same
 //! transaction that writes what came of it; nothing here decides.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use super::executor::{dropped, returned};
 use super::intake::{Intake, Taken};
 use crate::core::card::Card;
 use crate::core::case::step::{self, Around, Step};
-use crate::core::case::{Case, cards_around, customer_key, events, leaving};
+use crate::core::case::{self, Case, cards_around, customer_key, events, leaving};
 use crate::core::customer::Customer;
 use crate::core::effect::{ChargeOutcome, Order, Outcome};
 use crate::core::event::{Event, EventKind};
@@ -31,6 +31,7 @@ use crate::store::{CaseWrite, Commit, MessageRecord, OutboxEntry, Store, StoreEr
 
 mod learned;
 mod people;
+mod together;
 
 /// Inputs that are applied in one transaction at most.
 pub(super) const BATCH: usize = 256;
@@ -126,7 +127,7 @@ impl Applier {
     ) -> Result<(Vec<OutboxEntry>, Vec<Returned>), StoreError> {
         let (mut leaving, mut withdrawn) = (Vec::with_capacity(claimed.len()), Vec::new());
         let mut batch = Batch::new(self, now);
-        for entry in claimed {
+        for mut entry in claimed {
             // What an earlier run had begun is not begun again: nothing leaves.
             let why = match entry.claimed_by {
                 None => batch.why_withdrawn(&entry).await?,
@@ -138,7 +139,10 @@ impl Applier {
                     withdrawn.push(returned(&entry, outcome));
                 }
                 (Some(why), _) => withdrawn.push(returned(&entry, dropped(&why))),
-                (None, _) => leaving.push(entry),
+                (None, _) => {
+                    batch.bring_up_to_date(&mut entry).await?;
+                    leaving.push(entry);
+                }
             }
         }
         Ok((leaving, withdrawn))
@@ -354,19 +358,33 @@ impl<'a> Batch<'a> {
         Ok(leaving::withdrawn(&case, &entry.effect.order, &around, &policy, self.now))
     }
 
-    /// Takes one step of a case that exists. An input for a case that does not is dropped.
+    /// Takes one step of a case that exists, and those that follow from it for the customer's other
+    /// cases. An input for a case that does not exist is dropped.
     async fn input(&mut self, id: &CaseId, input: &Input) -> Result<(), StoreError> {
-        let Some(case) = self.case(id).await? else { return Ok(()) };
+        let mut inputs = VecDeque::from([(id.clone(), input.clone())]);
+        while let Some((id, input)) = inputs.pop_front() {
+            inputs.extend(self.one_input(&id, &input).await?);
+        }
+        Ok(())
+    }
+
+    async fn one_input(
+        &mut self,
+        id: &CaseId,
+        input: &Input,
+    ) -> Result<Vec<(CaseId, Input)>, StoreError> {
+        let Some(case) = self.case(id).await? else { return Ok(Vec::new()) };
         let held = self.cases.get(id).map_or(case.revision, |(_, _, held)| *held);
         let Some(policy) = self.policy_for(&case, input).await? else { return Ok(()) };
         let customer = self.customer(&case.customer_key()).await?;
-        let before = self.around(customer, Some(&case)).await?;
+        let mut before = self.around(customer, Some(&case)).await?;
+        before.siblings = self.siblings_of(&case).await?;
         let mut around = before.clone();
-        let was = case.state;
-        let step = step::step(case, input, &mut around, &policy, self.now);
-        self.teach(was, &step.case, &around, &policy);
+        let step = step::step(case.clone(), input, &mut around, &policy, self.now);
+        self.teach(case.state, &step.case, &around, &policy);
+        let ripples = case::together::ripples(&case, &step.case);
         self.keep(step, &before, around, held);
-        Ok(())
+        Ok(ripples)
     }
 
     /// The policy that a step is made under: the case's own, or the one that it moves to.

@@ -62,6 +62,7 @@ pub(crate) fn case(n: i64) -> Case {
         unverified: 0,
         steps_done: 0,
         messages: Vec::new(),
+        along: Vec::new(),
         timers: Default::default(),
         pending: Default::default(),
         payments: Vec::new(),

@@ -7,12 +7,11 @@
 //! charge on a card that must never be charged; no message outside the contact policy (I4, I5, I6).
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::step::Around;
 use super::{Case, State};
-use crate::core::contact;
-use crate::core::effect::{ChargeOrder, MessageOrder, Order};
+use crate::core::contact::{self, Ask, Place};
+use crate::core::effect::{ChargeOrder, MessageOrder, Order, OwedInvoice};
 use crate::core::policy::{MessageKind, Policy};
 
 /// Why this order must not leave any more; `None` when it may.
@@ -60,22 +59,27 @@ fn message_withdrawn(
     if around.customer.excluded || around.customer.reminders_stopped {
         return Some("the customer wants none".into());
     }
-    if around.customer.opted_out(message.channel) {
-        return Some("the customer said no to this channel".into());
+    if !around.customer.may_be_written_to(message.channel, &policy.contact.consent) {
+        return Some("the customer did not agree to this channel".into());
     }
-    let zone = around.customer.contact.time_zone.as_deref().unwrap_or(&policy.time_zone);
-    let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
+    let place = Place::of(&around.customer, policy);
     let mut others = around.customer.contacted_at.clone();
     if let Some(noted) = case.messages.iter().find(|m| m.id == message.id) {
         // The day that it was decided for is the day that it is counted on.
-        let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
-        if day(noted.at) != day(now) {
+        if !place.is_one_day(noted.at, now) {
             return Some("its day is over".into());
         }
         if let Some(own) = others.iter().rposition(|c| c.at == noted.at) {
             others.remove(own);
         }
     }
-    let open = contact::is_open(&policy.contact, &zone, &others, now);
-    (!open).then(|| "its hours are over".to_owned())
+    let ask = Ask { channel: message.channel, place: &place, contacted: &others };
+    contact::closed(&policy.contact, ask, now).map(|why| format!("not now: {why}"))
+}
+
+/// The further invoices of a message that are still owed, with what is owed of them now. The
+/// case is as it stands when the message is about to leave.
+pub fn still_owed(owed: &OwedInvoice, case: Option<&Case>) -> Option<OwedInvoice> {
+    let case = case.filter(|case| !case.state.is_ended() && case.state != State::Paused)?;
+    Some(OwedInvoice { amount: case.amount, ..owed.clone() })
 }

@@ -24,6 +24,7 @@ use super::money::Money;
 use super::policy::{MessageKind, Policy};
 use super::routing::Route;
 use super::trial::{Arm, Refusal};
+use together::Along;
 
 mod attempts;
 mod checks;
@@ -39,6 +40,10 @@ mod reminders;
 pub mod step;
 #[cfg(test)]
 mod tests;
+pub mod together;
+
+#[cfg(test)]
+pub(crate) use tests::{a_case as tests_case, policy as tests_policy};
 
 /// Where a case stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -191,6 +196,9 @@ pub struct Message {
     pub at: Timestamp,
     /// How far it got.
     pub status: MessageStatus,
+    /// Further open cases of the customer that it speaks of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<CaseId>,
 }
 
 /// The timers of a case, as data. The store indexes the earliest.
@@ -305,6 +313,9 @@ pub struct Case {
     pub steps_done: u32,
     /// The messages.
     pub messages: Vec<Message>,
+    /// Messages of other cases of the customer that it went along in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub along: Vec<Along>,
     /// What is waited for.
     pub timers: BTreeMap<Timer, Timestamp>,
     /// Effects that have not come back.

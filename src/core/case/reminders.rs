@@ -6,9 +6,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::step::Stepper;
-use super::{Message, MessageStatus, Next, Pending, State, Timer};
+use super::{Case, Message, MessageStatus, Next, Pending, State, Timer};
 use crate::core::consent::Contacted;
-use crate::core::contact;
+use crate::core::contact::{self, Ask, Place};
 use crate::core::customer::Channel;
 use crate::core::decline::{self, Category};
 use crate::core::effect::{MessageOrder, Order, SendOutcome};
@@ -17,7 +17,7 @@ use crate::core::ledger::{Decision, EntryKind};
 use crate::core::policy::{CampaignStep, Condition, MessageKind};
 
 /// Days after the window in which the customer may still answer the last notice.
-const GRACE: SignedDuration = SignedDuration::from_hours(48);
+pub(super) const GRACE: SignedDuration = SignedDuration::from_hours(48);
 /// How long a step waits for an address of the customer.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(24 * 7);
 /// How long sent messages are remembered for the contact policy.
@@ -76,8 +76,11 @@ impl Stepper<'_> {
         }
         let Some(step) = self.policy.steps.get(self.case.steps_done as usize) else { return };
         let due = (self.case.opened_at + days(step.after_days)).max(self.now);
-        let sent = self.around.customer.contacted_at.clone();
-        match contact::next_allowed(&self.policy.contact, &self.zone, &sent, due) {
+        let channel = self.channel_for(step).unwrap_or(Channel::Email);
+        match self.allowed_from(channel, due) {
+            Some((at, Some(why))) if self.too_late(step, due, at) => {
+                self.skip_step(&format!("{why}, and then it would come too late"));
+            }
             Some((at, _)) => {
                 self.set_timer(Timer::Reminder, at);
                 if self.case.state == State::AwaitingCustomer {
@@ -105,18 +108,66 @@ impl Stepper<'_> {
         if self.is_silent() {
             return;
         }
-        if self.channel_for(&step).is_none() {
-            return self.wait_for_address();
+        let Some(channel) = self.channel_for(&step) else { return self.wait_for_address() };
+        if self.kind_of(&step) == MessageKind::PaymentFailed && self.another_asks_soon() {
+            return self.skip_step("another invoice's message speaks of it too");
         }
-        let sent = self.around.customer.contacted_at.clone();
-        let allowed = contact::next_allowed(&self.policy.contact, &self.zone, &sent, self.now);
-        match allowed {
+        match self.allowed_from(channel, self.now) {
+            Some((at, Some(why))) if self.too_late(&step, self.now, at) => {
+                self.skip_step(&format!("{why}, and then it would come too late"));
+            }
             Some((at, Some(why))) if at > self.now => {
+                let why = self.by_policy(&why);
                 self.note(EntryKind::Message, format!("A message is held until {at}: {why}."));
                 self.set_timer(Timer::Reminder, at);
             }
             Some(_) => self.send_step(&step),
             None => self.skip_step("the contact policy allows no moment for it"),
+        }
+    }
+
+    /// The first moment from `from` at which the contact policy allows a message.
+    fn allowed_from(
+        &self,
+        channel: Channel,
+        from: Timestamp,
+    ) -> Option<(Timestamp, Option<String>)> {
+        let place = Place::of(&self.around.customer, self.policy);
+        let contacted = &self.around.customer.contacted_at;
+        let ask = Ask { channel, place: &place, contacted };
+        contact::next_allowed(&self.policy.contact, ask, from)
+    }
+
+    /// A reason with the name of the policy that gives it, where the merchant chose one.
+    fn by_policy(&self, why: &str) -> String {
+        match self.policy.contact.name.as_str() {
+            "default" => why.to_owned(),
+            name => format!("{why} ({name})"),
+        }
+    }
+
+    /// Whether a step that is held until `at` would come when the next one is due, or at the end.
+    fn too_late(&self, step: &CampaignStep, due: Timestamp, at: Timestamp) -> bool {
+        let sweep = self.case.timers.get(&Timer::ClosingSweep).copied();
+        let end = sweep.unwrap_or_else(|| self.window_end() + GRACE);
+        let behind = self.policy.steps.iter().skip(self.case.steps_done as usize + 1);
+        let mut behind = behind
+            .filter(|next| next.after_days > step.after_days && self.unmeant(next).is_none())
+            .map(|next| self.case.opened_at + days(next.after_days));
+        at > due && (at >= end || behind.any(|next| due < next && next <= at))
+    }
+
+    /// Why the step is not for this case or customer.
+    fn unmeant(&self, step: &CampaignStep) -> Option<String> {
+        let needs_customer = self.case.state == State::AwaitingCustomer;
+        match step.condition {
+            Condition::NeedsCustomer if !needs_customer => {
+                Some("it is for cases that only the customer can mend".into())
+            }
+            Condition::WillRetry if needs_customer => {
+                Some("it is for cases that are retried".into())
+            }
+            _ => step.audience.leaves_out(&self.case, &self.around.customer),
         }
     }
 
@@ -137,14 +188,8 @@ impl Stepper<'_> {
         if !decline::policy(category).tell_customer && !needs_customer {
             return Some("nothing that the customer should be troubled with".into());
         }
-        match step.condition {
-            Condition::NeedsCustomer if !needs_customer => {
-                return Some("it is for cases that only the customer can mend".into());
-            }
-            Condition::WillRetry if needs_customer => {
-                return Some("it is for cases that are retried".into());
-            }
-            _ => {}
+        if let Some(why) = self.unmeant(step) {
+            return Some(why);
         }
         let late = self.case.opened_at + days(step.after_days) + PATIENCE < self.now;
         let unreachable = late && self.channel_for(step).is_none();
@@ -159,12 +204,13 @@ impl Stepper<'_> {
     }
 
     fn category(&self) -> Category {
-        self.case.decline.as_ref().map_or(Category::Unknown, |d| d.category)
+        category(&self.case)
     }
 
     /// Soft declines: so many attempts come before the first message.
     fn is_silent(&self) -> bool {
-        if self.case.state == State::AwaitingCustomer || !self.case.messages.is_empty() {
+        let told = !self.case.messages.is_empty() || !self.case.along.is_empty();
+        if told || self.case.state == State::AwaitingCustomer {
             return false;
         }
         let ours = self.case.attempts.iter().filter(|a| a.decline.is_some()).count() as u32;
@@ -173,35 +219,42 @@ impl Stepper<'_> {
     }
 
     fn channel_for(&self, step: &CampaignStep) -> Option<Channel> {
+        self.channel_or_next(step.channel)
+    }
+
+    /// This channel, where it reaches the customer and they agree to it; else the first that does.
+    fn channel_or_next(&self, first: Option<Channel>) -> Option<Channel> {
         let customer = &self.around.customer;
         let wanted = customer.channels.as_ref().unwrap_or(&self.policy.channels);
         let reaches = |channel: &Channel| {
             self.policy.channels.contains(channel)
                 && wanted.contains(channel)
-                && !customer.opted_out(*channel)
+                && customer.may_be_written_to(*channel, &self.policy.contact.consent)
                 && match channel {
                     Channel::Email => customer.contact.email.is_some(),
                     Channel::Sms | Channel::Whatsapp => customer.contact.phone.is_some(),
                 }
         };
-        step.channel.filter(reaches).or_else(|| wanted.iter().copied().find(reaches))
+        first.filter(reaches).or_else(|| wanted.iter().copied().find(reaches))
     }
 
-    fn send_step(&mut self, step: &CampaignStep) {
-        let Some(channel) = self.channel_for(step) else { return };
-        let confirm = self
-            .case
-            .decline
-            .as_ref()
-            .is_some_and(|d| d.category == Category::AuthenticationRequired);
-        let kind = match step.kind {
-            MessageKind::CardUpdate if confirm => MessageKind::ConfirmBank,
+    /// What a message of this step says, as things stand.
+    fn kind_of(&self, step: &CampaignStep) -> MessageKind {
+        match step.kind {
+            MessageKind::CardUpdate if self.category() == Category::AuthenticationRequired => {
+                MessageKind::ConfirmBank
+            }
             // It says that the card is not tried again; while it is, that would be untrue.
             MessageKind::CardUpdate if self.case.state != State::AwaitingCustomer => {
                 MessageKind::PaymentFailed
             }
             kind => kind,
-        };
+        }
+    }
+
+    fn send_step(&mut self, step: &CampaignStep) {
+        let Some(channel) = self.channel_for(step) else { return };
+        let kind = self.kind_of(step);
         self.case.steps_done += 1;
         self.send(kind, channel, self.now);
         self.plan_reminder();
@@ -232,7 +285,11 @@ impl Stepper<'_> {
                 .or(self.case.native_next_at),
             ends_at: (!self.case.state.is_ended()).then(|| self.window_end() + GRACE),
             subscription_action: self.policy.subscription_action,
-            also_owed: Vec::new(),
+            also_owed: self.also_owed(kind),
+        };
+        let with = match kind {
+            MessageKind::Recovered => Vec::new(),
+            _ => order.also_owed.iter().map(|owed| owed.case.clone()).collect(),
         };
         let effect = self.ask_at(Order::Send(order), not_before);
         let horizon = not_before - MEMORY;
@@ -247,6 +304,7 @@ impl Stepper<'_> {
             locale: None,
             at: not_before,
             status: MessageStatus::Queued,
+            with,
         });
         let why = self.case.reason.clone();
         self.decide(
@@ -274,9 +332,8 @@ impl Stepper<'_> {
         if customer.reminders_stopped || customer.excluded {
             return;
         }
-        let sent = customer.contacted_at.clone();
-        let allowed = contact::next_allowed(&self.policy.contact, &self.zone, &sent, self.now);
-        if let Some((at, _)) = allowed {
+        let Some(channel) = self.channel_or_next(Some(channel)) else { return };
+        if let Some((at, _)) = self.allowed_from(channel, self.now) {
             self.send(MessageKind::Recovered, channel, at);
         }
     }
@@ -338,9 +395,9 @@ impl Stepper<'_> {
         if !wanted || stopped || !last || self.now.duration_since(asked_at) > STALE {
             return;
         }
-        let sent = customer.contacted_at.clone();
-        let allowed = contact::next_allowed(&self.policy.contact, &self.zone, &sent, self.now);
-        if let Some((at, _)) = allowed {
+        // A no to this channel may be what it was dropped for.
+        let Some(channel) = self.channel_or_next(Some(channel)) else { return };
+        if let Some((at, _)) = self.allowed_from(channel, self.now) {
             self.send(kind, channel, at);
         }
     }
@@ -351,6 +408,11 @@ impl Stepper<'_> {
     }
 }
 
-fn days(count: u32) -> SignedDuration {
+/// Why the charge failed, as far as is known.
+pub(super) fn category(case: &Case) -> Category {
+    case.decline.as_ref().map_or(Category::Unknown, |d| d.category)
+}
+
+pub(super) fn days(count: u32) -> SignedDuration {
     SignedDuration::from_hours(24 * i64::from(count))
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::together::Sibling;
 use super::{Case, MessageStatus, Next, Pending, State, Timer};
 use crate::core::card::Card;
 use crate::core::customer::Customer;
@@ -34,6 +35,8 @@ pub struct Around {
     pub cards: BTreeMap<CardKey, Card>,
     /// What was learned from all cases; read by a step, never changed by it.
     pub learned: Arc<Learned>,
+    /// The other open cases of the customer, where the step may write; read, never changed.
+    pub siblings: Vec<Sibling>,
 }
 
 impl Around {
@@ -122,6 +125,7 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
         unverified: 0,
         steps_done: 0,
         messages: Vec::new(),
+        along: Vec::new(),
         timers: BTreeMap::new(),
         pending: BTreeMap::new(),
         payments: Vec::new(),
@@ -161,6 +165,7 @@ pub fn step(
         Input::Operator(action) => stepper.on_operator(action),
         Input::Outcome(effect, outcome) => stepper.on_outcome(effect, outcome),
         Input::Page(action) => stepper.on_page(action),
+        Input::Together(together) => stepper.on_together(together),
     }
     stepper.finish()
 }

@@ -14,6 +14,8 @@ use crate::core::money::Money;
 use crate::core::policy::*;
 #[path = "evidence_tests.rs"]
 mod evidence_tests;
+#[path = "family_tests.rs"]
+mod family_tests;
 #[path = "moving_tests.rs"]
 mod moving;
 #[path = "race_tests.rs"]
@@ -43,14 +45,13 @@ fn capabilities(read_invoice: bool) -> Capabilities {
     }
 }
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     let gateway = |id: &str, read| GatewayPolicy {
         id: id.into(),
         native_retries: NativeRetries::Observe,
         capabilities: capabilities(read),
     };
-    let step =
-        |after_days, kind, condition| CampaignStep { after_days, kind, channel: None, condition };
+    let step = |after_days, kind, condition| CampaignStep::of(after_days, kind, condition);
     Policy {
         gateways: vec![gateway("stripe", true), gateway("backup", false)],
         schedule: Schedule::Even,
@@ -66,10 +67,10 @@ fn policy() -> Policy {
             step(24, MessageKind::LastNotice, Condition::Any),
         ],
         contact: ContactPolicy {
-            name: "default".into(),
             hours: [Some((8, 20)); 7],
             per_day: 1,
             gap_hours: 0,
+            ..ContactPolicy::closed("default")
         },
         subscription_action: SubscriptionAction::Keep,
         invoice_action: InvoiceAction::Keep,
@@ -118,6 +119,11 @@ fn card(token: &str, last4: &str) -> PaymentMethodFacts {
     }
 }
 
+/// A case that has just opened.
+pub(crate) fn a_case() -> Case {
+    Story::of(failed(Category::InsufficientFunds, Advice::None)).case
+}
+
 /// A case with what surrounds it, and the effects that wait to be answered.
 struct Story {
     case: Case,
@@ -139,6 +145,7 @@ impl Story {
             customer: Customer::new("cus_1"),
             cards: Default::default(),
             learned: Default::default(),
+            siblings: Vec::new(),
         };
         step::learn(&mut around.customer, &"stripe".into(), &event);
         around.customer.learn_method(&"backup".into(), &card("tok_1", "4242"));

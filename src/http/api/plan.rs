@@ -48,5 +48,6 @@ pub(super) async fn around(
     let customer = state.store.customer(&key).await?.unwrap_or_else(|| Customer::new(key));
     let cards: Vec<_> = cards_around(&customer, Some(case), policy).into_iter().collect();
     let cards = state.store.cards(&cards).await?;
-    Ok(Around { customer, cards, learned: state.store.learned().await? })
+    let learned = state.store.learned().await?;
+    Ok(Around { customer, cards, learned, siblings: Vec::new() })
 }

@@ -182,8 +182,7 @@ fn draw_gateway(
 }
 
 fn draw_policy(rng: &mut Rng, gateways: impl Iterator<Item = GatewayPolicy>) -> Policy {
-    let step =
-        |after_days, kind, condition| CampaignStep { after_days, kind, channel: None, condition };
+    let step = |after_days, kind, condition| CampaignStep::of(after_days, kind, condition);
     let week = match rng.u8(..3) {
         0 => [Some((8, 20)); 7],
         1 => [Some((8, 24)); 7],
@@ -214,10 +213,10 @@ fn draw_policy(rng: &mut Rng, gateways: impl Iterator<Item = GatewayPolicy>) -> 
             step(14, MessageKind::LastNotice, Condition::Any),
         ],
         contact: ContactPolicy {
-            name: "default".into(),
             hours: week,
             per_day: rng.u32(1..=2),
             gap_hours: [2, 12][rng.usize(..2)],
+            ..ContactPolicy::closed("default")
         },
         subscription_action: SubscriptionAction::Cancel,
         invoice_action: actions[rng.usize(..3)],

@@ -24,7 +24,8 @@ impl Batch<'_> {
         case: Option<&Case>,
     ) -> Result<Around, StoreError> {
         let cards = self.cards_of(&customer, case).await?;
-        Ok(Around { customer, cards, learned: self.learned().await? })
+        let learned = self.learned().await?;
+        Ok(Around { customer, cards, learned, siblings: Vec::new() })
     }
 
     async fn learned(&mut self) -> Result<Arc<Learned>, StoreError> {

@@ -68,6 +68,7 @@ pub(crate) fn case(n: i64) -> Case {
         unverified: 0,
         steps_done: 0,
         messages: Vec::new(),
+        along: Vec::new(),
         timers: BTreeMap::from([(Timer::NextAttempt, at(1_000 + n))]),
         pending: BTreeMap::new(),
         payments: vec![format!("pi_{n}")],
