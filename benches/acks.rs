@@ -154,6 +154,7 @@ fn real_router(path: &Path, device: Arc<dyn Device>) -> Router {
         readiness,
         metrics: Arc::new(String::new),
         policy: Arc::new(policy()),
+        access: Default::default(),
         link_key: [0; 32],
     })
 }

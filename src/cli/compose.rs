@@ -71,6 +71,10 @@ pub(crate) async fn compose(
         readiness: Readiness::default(),
         metrics,
         policy,
+        access: http::Access {
+            grace_days: config.access.grace_days,
+            banner_secret: config.access.banner_secret.as_ref().map(|s| s.get().clone()),
+        },
         link_key,
     };
     Ok(Service { state, worker, handle, reconciler })

@@ -43,6 +43,7 @@ mod report;
 mod view;
 mod webhooks;
 
+pub use api::Access;
 pub use problem::Problem;
 pub use view::case_json;
 
@@ -129,6 +130,8 @@ pub struct AppState {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The policy of new cases.
     pub policy: Arc<Policy>,
+    /// What a merchant's own front end is told of customers who owe.
+    pub access: Access,
     /// Signs card-update links: [`Store::link_key`].
     pub link_key: [u8; 32],
 }

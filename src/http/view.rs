@@ -7,6 +7,7 @@
 
 use serde_json::{Value, json};
 
+use crate::core::case::together::Along;
 use crate::core::case::{Attempt, Case, Message};
 use crate::core::customer::{Customer, PaymentMethod};
 use crate::core::decline::Decline;
@@ -36,6 +37,7 @@ pub fn case_json(case: &Case) -> Value {
         "next_native_attempt_at": case.native_next_at,
         "attempts": case.attempts.iter().map(attempt).collect::<Vec<_>>(),
         "messages": case.messages.iter().map(message).collect::<Vec<_>>(),
+        "went_along": case.along.iter().map(along).collect::<Vec<_>>(),
         "next": { "at": case.next.at, "what": case.next.what, "why": case.next.why },
         "policy_version": case.policy_version,
         "arm": case.arm,
@@ -76,7 +78,12 @@ fn message(message: &Message) -> Value {
         "locale": message.locale,
         "at": message.at,
         "status": message.status,
+        "with": message.with,
     })
+}
+
+fn along(along: &Along) -> Value {
+    json!({ "message": along.message, "case": along.lead })
 }
 
 /// A ledger entry.
@@ -121,6 +128,9 @@ pub(super) fn customer_json(customer: &Customer) -> Value {
         "channels": customer.channels,
         "excluded": customer.excluded,
         "reminders_stopped": customer.reminders_stopped,
+        "tags": customer.tags,
+        "customer_since": customer.customer_since,
+        "consents": customer.consents,
     })
 }
 

@@ -28,7 +28,7 @@ use recoup::gateway::{
     CallError, Gateway, HostedPurpose, HostedRequest, HostedSession, MalformedBody, Profile,
     Rejection, RejectionCode, WebhookRequest,
 };
-use recoup::http::{AdvanceError, AppState, Engine, Readiness, router};
+use recoup::http::{Access, AdvanceError, AppState, Engine, Readiness, router};
 use recoup::message::Brand;
 use recoup::store::memory::MemoryStore;
 use recoup::store::{CaseWrite, Commit, ExportRecord, InboxBody, Store, StoreError};
@@ -37,6 +37,9 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::http_samples::{case, customer, decline};
+
+/// Signs the banner.
+pub(crate) const BANNER_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 pub(crate) const TOKEN: &str = "0123456789abcdef";
 pub(crate) const LINK_KEY: [u8; 32] = [7; 32];
@@ -211,8 +214,9 @@ impl Engine for SimpleEngine {
                 InboxBody::Operator { case, action } => {
                     commit.cases.push(self.act(&case, &action).await);
                 }
-                InboxBody::Customer { customer, contact, channels, excluded, profile: _ } => {
+                InboxBody::Customer { customer, contact, channels, excluded, profile } => {
                     let mut known = self.known(customer).await;
+                    known.learn_profile(&profile);
                     known.learn_contact(&contact);
                     known.channels = channels.or(known.channels);
                     known.excluded = excluded.unwrap_or(known.excluded);
@@ -318,6 +322,10 @@ impl Service {
             readiness: readiness.clone(),
             metrics: Arc::new(|| "recoup_up 1\n".to_owned()),
             policy: Arc::new(policy()),
+            access: Access {
+                grace_days: Some(7),
+                banner_secret: Some(SecretString::from(BANNER_SECRET)),
+            },
             link_key: LINK_KEY,
         });
         Self { store, gateway, engine, readiness, app }

@@ -6,6 +6,7 @@ mod adyen_rescue;
 mod adyen_webhooks;
 mod arbitration;
 mod backtest;
+mod banner;
 mod braintree;
 mod cli_offline;
 mod commands;

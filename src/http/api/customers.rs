@@ -3,14 +3,18 @@
 //! What must stay true: a number that looks like a card's is refused as a token (design I9); a
 //! gateway that is not configured is refused; what is absent stays as it was.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::actions::append;
 use super::input::{Fields, checked, json as read_json};
-use crate::core::customer::{Channel, Customer, PaymentMethod, Profile};
+use crate::core::consent::Consent;
+use crate::core::customer::{Channel, Customer, PaymentMethod, Profile, check_tag};
 use crate::core::event::{Contact, PaymentMethodFacts};
 use crate::core::ids::{CardKey, GatewayId};
 use crate::http::problem::FieldError;
@@ -24,8 +28,24 @@ const MAX_METHODS: usize = 100;
 /// Longest id, token, name.
 const MAX_TEXT: usize = 255;
 
-const CUSTOMER_FIELDS: &[&str] =
-    &["name", "email", "phone", "locale", "time_zone", "country", "channels", "excluded"];
+const CUSTOMER_FIELDS: &[&str] = &[
+    "name",
+    "email",
+    "phone",
+    "locale",
+    "time_zone",
+    "country",
+    "channels",
+    "excluded",
+    "tags",
+    "customer_since",
+    "consents",
+];
+
+const CONSENT_FIELDS: &[&str] = &["channel", "standing", "at", "how"];
+
+/// Tags of one customer at most.
+const MAX_TAGS: usize = 50;
 
 const METHOD_FIELDS: &[&str] = &[
     "gateway",
@@ -62,12 +82,67 @@ pub(super) async fn put(
     let channels: Option<Vec<Channel>> =
         fields.parsed("channels", "it must be a list of: email, whatsapp, sms");
     let excluded = fields.flag("excluded");
+    let tags: Option<BTreeSet<String>> = fields.parsed("tags", "it must be a list of texts");
+    let customer_since = fields.parsed("customer_since", "it must be a date, e.g. 2024-03-01");
+    let consents = fields.take("consents");
+    if let Some(why) = tags.as_ref().and_then(bad_tags) {
+        fields.wrong("tags", why);
+    }
+    let consents = read_consents(consents, state.clock.now(), &mut errors);
     checked((), errors)?;
-    let profile = Profile::default();
+    let profile = Profile { tags, customer_since, consents };
     let body = InboxBody::Customer { customer: id.clone(), contact, channels, excluded, profile };
     append(&state, None, body).await?;
     let customer = state.store.customer(&id).await?;
     Ok(Json(customer_json(&customer.unwrap_or_else(|| Customer::new(id)))))
+}
+
+fn bad_tags(tags: &BTreeSet<String>) -> Option<String> {
+    if tags.len() > MAX_TAGS {
+        return Some(format!("there are more than {MAX_TAGS} tags"));
+    }
+    tags.iter().find_map(|tag| Some(format!("`{tag}` {}", check_tag(tag).err()?)))
+}
+
+/// What a customer said of channels: `[{channel, standing, at, how}]`; `at` is now where it is
+/// left out.
+fn read_consents(
+    value: Option<Value>,
+    now: Timestamp,
+    errors: &mut Vec<FieldError>,
+) -> Vec<Consent> {
+    let Some(value) = value else { return Vec::new() };
+    let Value::Array(items) = value else {
+        let detail = "it must be a list of {channel, standing, at, how}".to_owned();
+        errors.push(FieldError { pointer: "/consents".to_owned(), detail });
+        return Vec::new();
+    };
+    let read = |(index, item): (usize, Value)| {
+        let pointer = format!("/consents/{index}");
+        let mut fields = Fields::of(item, pointer, CONSENT_FIELDS, errors);
+        let channel = word(&mut fields, "channel", "it must be email, whatsapp or sms");
+        let standing = word(&mut fields, "standing", "it must be opted_in or opted_out");
+        let at: Option<Timestamp> = fields.parsed("at", "it must be a time in RFC 3339");
+        if at.is_some_and(|at| at > now) {
+            fields.wrong("at", "it must not be in the future");
+        }
+        let how = fields.required_text("how", short);
+        Some(Consent { channel: channel?, standing: standing?, at: at.unwrap_or(now), how: how? })
+    };
+    items.into_iter().take(MAX_METHODS).enumerate().filter_map(read).collect()
+}
+
+/// A word that must be there.
+fn word<T: serde::de::DeserializeOwned>(
+    fields: &mut Fields<'_>,
+    name: &str,
+    expected: &str,
+) -> Option<T> {
+    let read = serde_json::from_value(fields.take(name).unwrap_or(Value::Null)).ok();
+    if read.is_none() {
+        fields.wrong(name, expected);
+    }
+    read
 }
 
 /// `PUT /customers/{id}/payment-methods`.

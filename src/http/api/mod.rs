@@ -15,6 +15,7 @@ use axum::routing::{get, post, put};
 use super::{AppState, Problem, auth};
 
 mod actions;
+mod banner;
 mod cases;
 mod clock;
 mod customers;
@@ -26,6 +27,7 @@ mod policies;
 mod reports;
 
 pub(super) use actions::unique;
+pub use banner::Access;
 
 /// Routes that answer soon.
 pub(super) fn routes(state: &AppState) -> Router<AppState> {
@@ -36,6 +38,7 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/api/v1/cases/{id}/plan", get(plan::plan))
         .route("/api/v1/cases/{id}/{action}", post(actions::act))
         .route("/api/v1/customers/{id}", put(customers::put))
+        .route("/api/v1/customers/{id}/banner", get(banner::show))
         .route("/api/v1/customers/{id}/payment-methods", put(customers::put_methods))
         .route("/api/v1/gateways", get(gateways::list))
         .route("/api/v1/messages", get(lists::messages))
