@@ -98,7 +98,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "[email]",
         "[contact_policies.own]\nbase = \"br\"\nper_day = 4\n[email]",
-        13,
+        12,
         11,
         "allows 4 a day and only 3 a week",
         None,
@@ -106,7 +106,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "[email]",
         "[contact_policies.own]\nbase = \"us-tcpa \"\n[email]",
-        12,
+        11,
         8,
         "there is no shipped contact policy",
         Some("us-tcpa"),
@@ -114,7 +114,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "[email]",
         "[contact_policies.own]\nper_day = 1\n[email]",
-        11,
+        10,
         1,
         "`contact_policies.own.hours` is missing",
         None,
@@ -122,7 +122,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "[email]",
         "[contact_policies.own.hours]\nmonday = []\n[email]",
-        11,
+        10,
         1,
         "allows no hour on any day",
         None,
@@ -131,7 +131,7 @@ const MISTAKES: &[Mistake] = &[
         "[email]",
         "[reminders]\ncontact_policy = \"own\"\n[contact_policies.own]\nbase = \"eu\"\n\
          gap_hours = 700\n[email]",
-        15,
+        14,
         13,
         "longer than the campaign of 28 days",
         None,
@@ -140,7 +140,7 @@ const MISTAKES: &[Mistake] = &[
         "[email]",
         "[[reminders.steps]]\nafter_days = 7\nkind = \"card_update\"\n\
          [[reminders.steps]]\nafter_days = 3\nkind = \"last_notice\"\n[email]",
-        15,
+        14,
         14,
         "the step on day 3 stands behind the one on day 7",
         None,
@@ -149,7 +149,7 @@ const MISTAKES: &[Mistake] = &[
         "[email]",
         "[[reminders.steps]]\nafter_days = 7\nkind = \"last_notice\"\n\
          [[reminders.steps]]\nafter_days = 9\nkind = \"card_update\"\n[email]",
-        15,
+        14,
         14,
         "comes behind a last notice",
         None,
@@ -158,7 +158,7 @@ const MISTAKES: &[Mistake] = &[
         "[email]",
         "[[reminders.steps]]\nafter_days = 7\nkind = \"card_update\"\ncategories = \
          [\"insufficient_fund\"]\n[email]",
-        14,
+        13,
         15,
         "did you mean `insufficient_funds`?",
         None,
@@ -167,7 +167,7 @@ const MISTAKES: &[Mistake] = &[
         "[email]",
         "[[reminders.steps]]\nafter_days = 7\nkind = \"card_update\"\nmin_amount = \
          [\"50 dollars\"]\n[email]",
-        14,
+        13,
         15,
         "is not an amount such as `29.00 USD`",
         None,
@@ -175,7 +175,7 @@ const MISTAKES: &[Mistake] = &[
     (
         "[email]",
         "[reminders]\npre_dunning = true\n[email]",
-        12,
+        11,
         15,
         "do not tell when the next charge is",
         None,
