@@ -375,7 +375,7 @@ impl<'a> Batch<'a> {
     ) -> Result<Vec<(CaseId, Input)>, StoreError> {
         let Some(case) = self.case(id).await? else { return Ok(Vec::new()) };
         let held = self.cases.get(id).map_or(case.revision, |(_, _, held)| *held);
-        let Some(policy) = self.policy_for(&case, input).await? else { return Ok(()) };
+        let Some(policy) = self.policy_for(&case, input).await? else { return Ok(Vec::new()) };
         let customer = self.customer(&case.customer_key()).await?;
         let mut before = self.around(customer, Some(&case)).await?;
         before.siblings = self.siblings_of(&case).await?;

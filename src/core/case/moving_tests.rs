@@ -132,6 +132,7 @@ fn messages_are_not_made_up_for() {
         kind: MessageKind::CardUpdate,
         channel: None,
         condition: Condition::Any,
+        audience: Default::default(),
     });
     story.now = story.case.opened_at + SignedDuration::from_hours(5 * 24);
     story.move_to(Policy { steps: steps.to_vec(), ..policy() });
