@@ -19,7 +19,7 @@ const EVENTS_A_ROUND: usize = 40;
 
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
-    mail: MailSink,
+    pub(crate) mail: MailSink,
     folder: tempfile::TempDir,
     address: String,
     client: reqwest::Client,

@@ -23,6 +23,7 @@ mod http_support;
 mod http_webhooks;
 mod measure;
 mod messages;
+mod month;
 mod mutations;
 mod pages;
 mod plan;
