@@ -175,6 +175,21 @@ impl Backend {
         self.ask(Method::POST, self.query(path, query), body, LONG_ANSWER_TIME).await
     }
 
+    /// A POST of a text that is JSON already.
+    pub(super) async fn post_text(&self, path: &[&str], text: String) -> anyhow::Result<Value> {
+        self.ask(Method::POST, self.api(path), Some(text), ANSWER_TIME).await
+    }
+
+    /// A PUT of a text that is JSON already.
+    pub(super) async fn put_text(&self, path: &[&str], text: String) -> anyhow::Result<Value> {
+        self.ask(Method::PUT, self.api(path), Some(text), ANSWER_TIME).await
+    }
+
+    /// A DELETE of `/api/v1/{path}`.
+    pub(super) async fn delete(&self, path: &[&str]) -> anyhow::Result<Value> {
+        self.ask(Method::DELETE, self.api(path), None, ANSWER_TIME).await
+    }
+
     /// The same, for what takes as long as gateways take to tell what they know.
     pub(super) async fn post_patiently(
         &self,

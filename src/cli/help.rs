@@ -16,7 +16,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Act", &["retry", "pause", "resume", "stop", "link", "policy"]),
     ("Webhooks", &["verify", "parse", "classify"]),
     ("Study", &["simulate", "backtest", "chaos"]),
-    ("Store", &["export", "import", "backup"]),
+    ("Store", &["export", "import", "backup", "learning"]),
 ];
 
 /// The group of everything else.

@@ -26,6 +26,7 @@ mod export;
 mod help;
 mod import;
 mod init;
+mod learning;
 mod offline;
 mod open;
 mod parse;
@@ -93,6 +94,8 @@ enum Command {
     Link(act::LinkArgs),
     /// Write the store as JSON lines.
     Export(export::Args),
+    /// What was learned: show it, take it elsewhere, take it over.
+    Learning(learning::Args),
     /// Read a store, or a wallet of payment methods.
     Import(import::Args),
     /// Copy the store consistently.
@@ -148,6 +151,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Stop(args) => act::stop(args),
         Command::Link(args) => act::link(args),
         Command::Export(args) => export::run(args),
+        Command::Learning(args) => learning::run(args),
         Command::Import(args) => import::run(args),
         Command::Backup(args) => backup::run(args),
         Command::Backtest(args) => backtest::run(args),

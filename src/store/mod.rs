@@ -24,7 +24,7 @@ use crate::core::effect::Effect;
 use crate::core::event::Contact;
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId, MessageId};
 use crate::core::input::{OperatorAction, PageAction};
-use crate::core::learning::Learned;
+use crate::core::learning::{Learned, Relearn};
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::{MessageKind, Policy};
 
@@ -105,6 +105,8 @@ pub enum InboxBody {
         /// What they said.
         said: Consent,
     },
+    /// A person changes what was learned.
+    Learning(Relearn),
     /// A person's action on a case.
     Operator {
         /// Which case.

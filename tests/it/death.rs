@@ -132,6 +132,16 @@ impl World {
         sent.timeout(Duration::from_secs(60)).send().await.is_ok_and(|a| a.status().is_success())
     }
 
+    /// A file in the merchant's folder.
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// What is in it.
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+
     /// A GET of `/api/v1{path}`.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let url = format!("http://{}/api/v1{path}", self.address);

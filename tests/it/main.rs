@@ -21,6 +21,7 @@ mod http_pages;
 mod http_samples;
 mod http_support;
 mod http_webhooks;
+mod learning;
 mod measure;
 mod messages;
 mod month;

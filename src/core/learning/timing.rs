@@ -52,6 +52,9 @@ impl Group {
     /// How many there are.
     const COUNT: usize = 4;
 
+    /// Every group, in the order of the record.
+    pub const ALL: [Self; Self::COUNT] = [Self::Funds, Self::Generic, Self::Limit, Self::Other];
+
     /// The group of a category.
     pub fn of(category: Category) -> Self {
         match category {
@@ -258,6 +261,18 @@ impl Timing {
             mine.cells.merge(&theirs.cells);
             mine.lifts.merge(&theirs.lifts);
         }
+    }
+
+    /// How many cases of each group ended; old ones count less.
+    pub fn cases(&self) -> [(Group, f64); Group::COUNT] {
+        Group::ALL.map(|group| (group, f64::from(self.groups[group as usize].lifts.cases())))
+    }
+
+    /// Whether it could have been learned: a record from elsewhere may say anything.
+    pub fn is_sound(&self) -> bool {
+        // To the end of the calendar.
+        (0..=9_999 * 12 + 12).contains(&self.month)
+            && self.groups.iter().all(|learnt| learnt.lifts.is_sound())
     }
 
     /// Whether nothing was learned.

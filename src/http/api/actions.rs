@@ -85,7 +85,7 @@ fn reason(text: &str) -> Result<(), &'static str> {
 }
 
 /// The `Idempotency-Key` of a request.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let text = value.to_str().ok().map(str::trim).filter(|t| !t.is_empty() && t.len() <= MAX_KEY);
     text.map(|text| Some(format!("key:{text}"))).ok_or_else(|| {

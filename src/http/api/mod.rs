@@ -7,7 +7,7 @@
 //! once, whatever dies when.
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post, put};
@@ -21,6 +21,7 @@ mod clock;
 mod customers;
 mod gateways;
 mod input;
+mod learning;
 mod lists;
 mod plan;
 mod policies;
@@ -28,6 +29,11 @@ mod reports;
 
 pub(super) use actions::unique;
 pub use banner::Access;
+
+/// A record of what was learned is longer than other bodies.
+fn whole() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(learning::MAX_RECORD)
+}
 
 /// Routes that answer soon.
 pub(super) fn routes(state: &AppState) -> Router<AppState> {
@@ -41,6 +47,11 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/api/v1/customers/{id}/banner", get(banner::show))
         .route("/api/v1/customers/{id}/payment-methods", put(customers::put_methods))
         .route("/api/v1/gateways", get(gateways::list))
+        .route(
+            "/api/v1/learning",
+            get(learning::show).put(learning::replace).delete(learning::reset).layer(whole()),
+        )
+        .route("/api/v1/learning/merge", post(learning::merge).layer(whole()))
         .route("/api/v1/messages", get(lists::messages))
         .route("/api/v1/test-clock", get(clock::show));
     guarded(routes, state)

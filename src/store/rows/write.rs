@@ -17,6 +17,7 @@ use super::{Rows as _, Scan, get, portable};
 use crate::core::case::Case;
 use crate::core::effect::Effect;
 use crate::core::ids::{CaseId, EffectId};
+use crate::core::learning::Relearn;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{
@@ -54,7 +55,11 @@ impl Write {
 }
 
 fn raw_len(body: &InboxBody) -> usize {
-    if let InboxBody::Webhook { body, .. } = body { body.len() * 4 / 3 } else { 0 }
+    match body {
+        InboxBody::Webhook { body, .. } => body.len() * 4 / 3,
+        InboxBody::Learning(Relearn::Merge(text) | Relearn::Replace(text)) => text.len(),
+        _ => 0,
+    }
 }
 
 /// What came of a write.

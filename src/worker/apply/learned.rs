@@ -12,7 +12,7 @@ use crate::core::case::evidence;
 use crate::core::case::step::{Around, zone_of};
 use crate::core::case::{Case, State};
 use crate::core::customer::Customer;
-use crate::core::learning::Learned;
+use crate::core::learning::{Learned, Relearn};
 use crate::core::policy::Policy;
 use crate::store::StoreError;
 
@@ -35,6 +35,20 @@ impl Batch<'_> {
         let learned = self.store().learned().await?;
         self.learned = Some(learned.clone());
         Ok(learned)
+    }
+
+    /// Applies a person's change of what was learned, in its turn among the cases that teach.
+    pub(super) async fn relearn(&mut self, change: &Relearn) -> Result<(), StoreError> {
+        match self.learned().await?.changed(change) {
+            Ok(learned) => {
+                let learned = Arc::new(learned);
+                self.commit.learned = Some(learned.clone());
+                self.learned = Some(learned);
+            }
+            // It was read before it was kept.
+            Err(error) => tracing::warn!(%error, "what was learned is left as it is"),
+        }
+        Ok(())
     }
 
     /// Counts a case that a step has ended.

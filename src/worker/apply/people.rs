@@ -16,6 +16,7 @@ impl Batch<'_> {
             InboxBody::Operator { case, action } => {
                 self.input(case, &Input::Operator(action.clone())).await
             }
+            InboxBody::Learning(change) => self.relearn(change).await,
             InboxBody::Page { case, action } => {
                 self.input(case, &Input::Page(action.clone())).await
             }

@@ -208,6 +208,22 @@ impl Lifts {
         self.hopeless.add(other.hopeless.0, other.hopeless.1);
     }
 
+    /// Whether it could have been learned: no table is longer than it is made, and no count is
+    /// negative or no number.
+    pub(super) fn is_sound(&self) -> bool {
+        let lengths = [PAIRS, 31 * DAYS, History::COUNT * GAPS, 7, SEGMENTS];
+        let sound = |share: &Share| {
+            let counts = |n: f32| n.is_finite() && n >= 0.0;
+            counts(share.0) && counts(share.1)
+        };
+        let mut own = self.clone();
+        let tables = own.tables().into_iter().zip(lengths);
+        let tables_sound = tables
+            .map(|(table, length)| table.0.len() <= length && table.0.iter().all(sound))
+            .fold(true, |all, one| all && one);
+        tables_sound && sound(&self.hopeless)
+    }
+
     pub(super) fn age(&mut self, part: u32, of: u32) {
         let part = part as f32 / of.max(1) as f32;
         for table in self.tables() {
