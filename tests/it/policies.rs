@@ -130,7 +130,7 @@ async fn what_cannot_be_kept_to_is_refused() {
     assert!(code == 1 && err.contains("no gateway `new`"), "{err}");
     world.write("bad.toml", "schedule = \"clever\"");
     let (code, _, err) = world.run(&["plan", "--diff", "bad.toml"]);
-    assert!(code == 1 && err.contains("clever") | err.contains("retries.schedule"), "{err}");
+    assert!(code == 1 && (err.contains("clever") || err.contains("retries.schedule")), "{err}");
     assert_eq!(world.run(&["policy", "migrate", "--to", "more.toml"]).0, 2, "one or all?");
     assert_eq!(world.run(&["policy", "show", "pol_0"]).0, 1);
     assert_eq!(open_cases(&world), [(true, 1)]);

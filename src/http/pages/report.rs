@@ -21,7 +21,7 @@ fn window(window: &Window) -> Value {
     let by = cases.recovered_by;
     let money = cases.money.iter().map(|money| {
         let name = format!("Of what was owed in {}", money.owed.currency);
-        let share = money.share.map_or_else(String::new, |share| percent(share));
+        let share = money.share.map_or_else(String::new, percent);
         vec![name, format!("{} of {}", money.recovered, money.owed), share, String::new()]
     });
     let mut rows = vec![

@@ -217,11 +217,9 @@ impl Lifts {
             counts(share.0) && counts(share.1)
         };
         let mut own = self.clone();
-        let tables = own.tables().into_iter().zip(lengths);
-        let tables_sound = tables
-            .map(|(table, length)| table.0.len() <= length && table.0.iter().all(sound))
-            .fold(true, |all, one| all && one);
-        tables_sound && sound(&self.hopeless)
+        let mut tables = own.tables().into_iter().zip(lengths);
+        tables.all(|(table, length)| table.0.len() <= length && table.0.iter().all(sound))
+            && sound(&self.hopeless)
     }
 
     pub(super) fn age(&mut self, part: u32, of: u32) {
