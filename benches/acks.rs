@@ -34,7 +34,7 @@ use recoup::gateway::stripe::Stripe;
 use recoup::gateway::wire::Timeouts;
 use recoup::gateway::{Gateway, GatewaySettings};
 use recoup::http::{AdvanceError, AppState, Engine, Readiness, router};
-use recoup::message::Brand;
+use recoup::message::{Brand, Texts};
 use recoup::sandbox::sign::stripe_signature;
 use recoup::store::sled::{Device, OpenOptions, SledStore};
 use recoup::store::{Store, StoreError};
@@ -191,6 +191,7 @@ fn brand() -> Brand {
         locale: "en".to_owned(),
         time_zone: "UTC".to_owned(),
         public_url: "https://pay.cafenube.example".to_owned(),
+        texts: Texts::default(),
     }
 }
 

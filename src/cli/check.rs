@@ -1,4 +1,4 @@
-//! `recoup check`: validates the merchant file, offline.
+//! `recoup check`: validates the merchant file and the texts of messages, offline.
 //!
 //! Why here: a merchant finds out what is wrong before customers do.
 //!
@@ -7,7 +7,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::config::{Config, Problem, Severity, Surroundings, locate};
+use crate::config::{Config, Problem, Severity, Surroundings, brand, locate};
+use crate::message::lint::{self, Finding};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let path = locate(args.config);
     let loaded = Config::load(path.as_deref(), &Surroundings::of_process(Vec::new()));
     let problems = match loaded {
-        Ok(config) => config.warnings,
+        Ok(config) => {
+            let texts = lint::check(&brand(&config)).into_iter().map(problem);
+            config.warnings.into_iter().chain(texts).collect()
+        }
         Err(errors) => errors.0,
     };
     let ok = problems.iter().all(|p| p.severity == Severity::Warning);
@@ -38,6 +42,23 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         print_plain(&name, &problems);
     }
     Ok(ExitCode::from(u8::from(!ok)))
+}
+
+/// A finding of the message check, as a problem of the file that the text is in.
+fn problem(finding: Finding) -> Problem {
+    let Finding { kind, channel, locale, rule, .. } = &finding;
+    let what = format!("{} by {} in {locale}", kind.words(), channel.as_str());
+    Problem {
+        severity: if rule.is_advice() { Severity::Warning } else { Severity::Error },
+        key: format!("messages.{}", rule.as_str()),
+        message: format!("{what}: rule `{}`: {}", rule.as_str(), finding.message),
+        file: finding.file,
+        line: Some(finding.line),
+        column: Some(1),
+        caret: None,
+        suggestion: None,
+        cure: Some("docs/MESSAGES.md has the rules; `recoup preview` shows the message".to_owned()),
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the command's data goes to stdout")]

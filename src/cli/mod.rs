@@ -32,6 +32,7 @@ mod open;
 mod parse;
 mod plan;
 mod policy;
+mod preview;
 mod report;
 mod sandbox;
 mod serve;
@@ -74,6 +75,8 @@ enum Command {
     Classify(classify::Args),
     /// Dry run: every attempt and message with time and why.
     Plan(plan::Args),
+    /// Every message in every language, side by side.
+    Preview(preview::Args),
     /// The ledger of a case, in words.
     Explain(explain::Args),
     /// List cases.
@@ -141,6 +144,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Parse(args) => parse::run(args),
         Command::Classify(args) => classify::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Preview(args) => preview::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Cases(args) => cases::run(args),
         Command::Report(args) => report::run(args),

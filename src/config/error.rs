@@ -166,7 +166,7 @@ fn mask_quoted(line: &str) -> String {
 }
 
 /// The candidate that was probably meant.
-pub(super) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

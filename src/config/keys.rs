@@ -134,6 +134,8 @@ const REMINDERS: &[Key] = &[
     key("channels", Kind::List(&CHANNEL)),
     key("contact_policy", Kind::Text(text::not_empty)),
     key("pre_dunning", Kind::Bool),
+    key("register", words(&["formal", "informal"])),
+    key("templates", Kind::Text(text::not_empty)),
     key("steps", Kind::List(&Kind::Table(STEP))),
 ];
 

@@ -29,6 +29,7 @@ mod text;
 mod tree;
 
 pub use contact::{ContactRules, Preset, Weekdays, preset};
+pub(crate) use error::nearest;
 pub use error::{ConfigErrors, Problem, Severity};
 pub use keys::all_paths;
 pub use policy::{brand, policy};
@@ -38,6 +39,7 @@ pub use schema::{
 };
 pub use secret::Secret;
 
+use crate::message::Texts;
 use report::{Report, Trouble};
 use tree::{At, InFile, Node};
 
@@ -100,6 +102,7 @@ impl Config {
             }
         };
         rules::apply(&config, &tree, &mut report);
+        config.texts = texts(&config, &tree, &mut report);
         if report.has_errors() {
             return Err(ConfigErrors(report.finish()));
         }
@@ -109,6 +112,22 @@ impl Config {
         config.warnings = report.finish();
         Ok(config)
     }
+}
+
+/// The texts of messages; what is wrong with the merchant's own is told.
+fn texts(config: &Config, tree: &Node, report: &mut Report<'_>) -> Texts {
+    let register = config.reminders.register;
+    let Some(folder) = &config.reminders.templates else { return Texts::shipped(register) };
+    let path = "reminders.templates";
+    let wrong = match Texts::read(folder, register) {
+        Ok(texts) => return texts,
+        Err(wrong) => wrong,
+    };
+    for error in wrong {
+        let cure = "docs/MESSAGES.md has every text and what it may name";
+        report.add(Trouble::error(path, tree.place(path), error.to_string()).cure(cure));
+    }
+    Texts::shipped(register)
 }
 
 fn unreadable(name: &str, why: &std::io::Error) -> Problem {

@@ -29,6 +29,7 @@ pub fn brand(config: &Config) -> Brand {
         locale: merchant.locale.clone(),
         time_zone: merchant.time_zone.clone(),
         public_url: merchant.public_url.clone(),
+        texts: config.texts.clone(),
     }
 }
 

@@ -7,6 +7,7 @@
 //! names them all), and no `Debug` shows a secret.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -22,6 +23,7 @@ use crate::core::policy::{
     CampaignStep, Condition, InvoiceAction, MessageKind, NativeRetries, Schedule,
     SubscriptionAction,
 };
+use crate::message::{Register, Texts};
 
 /// The whole merchant file, with the defaults filled in.
 #[derive(Debug, Clone, Deserialize)]
@@ -57,6 +59,9 @@ pub struct Config {
     /// Events to the merchant's own systems.
     #[serde(default)]
     pub webhooks: Vec<OutboundWebhook>,
+    /// The texts of messages, with those of `reminders.templates` over the shipped ones.
+    #[serde(skip)]
+    pub texts: Texts,
     /// What is doubtful about the file.
     #[serde(skip)]
     pub warnings: Vec<Problem>,
@@ -119,7 +124,7 @@ pub enum StoreUrl {
     /// Gone when the process ends.
     Memory,
     /// The embedded store, in this folder.
-    Sled(std::path::PathBuf),
+    Sled(PathBuf),
 }
 
 impl TryFrom<String> for StoreUrl {
@@ -235,6 +240,10 @@ pub struct Reminders {
     pub contact_policy: String,
     /// Messages before a card expires.
     pub pre_dunning: bool,
+    /// How customers are addressed, where the language has a choice.
+    pub register: Register,
+    /// A folder of texts that are laid over the shipped ones.
+    pub templates: Option<PathBuf>,
     /// The campaign.
     pub steps: Vec<Step>,
 }

@@ -1,22 +1,21 @@
-//! Amounts, dates and reasons in a person's language.
+//! Amounts and reasons in a person's language.
 //!
-//! Why here: messages and the hosted page must show the same amount, the same day and the same
+//! Why here: messages and the hosted page must show the same amount and the same
 //! words, so there is one place that writes them.
 //!
-//! What must stay true: an amount is exact to the minor unit, whatever CLDR would round; a day is
-//! the day in the customer's zone; lost, stolen and suspected fraud are never named.
+//! What must stay true: an amount is exact to the minor unit, whatever CLDR would round; lost,
+//! stolen and suspected fraud are never named.
 
+use super::locale::{Language, Locale};
+use super::texts;
+use crate::core::decline::Category;
+use crate::core::money::Money;
 use icu_decimal::DecimalFormatter;
 use icu_decimal::input::Decimal;
 use icu_experimental::dimension::currency::CurrencyType;
 use icu_experimental::dimension::currency::formatter::CurrencyFormatter;
-use jiff::Timestamp;
-use jiff::civil::{Date, Weekday};
-use jiff::tz::TimeZone;
 
-use super::locale::{Language, Locale};
-use crate::core::decline::Category;
-use crate::core::money::Money;
+pub use super::calendar::{date, on_date, short_date};
 
 /// `amount` as a person of this locale writes it: `$29.00`, `$ 29.000,50`, `29,00 €`.
 pub fn money(amount: Money, locale: &Locale) -> String {
@@ -85,122 +84,33 @@ fn home_of_dollar_sign(region: &str) -> Option<&'static str> {
     })
 }
 
-/// The day of `at` in `zone`, with its weekday: `Tue 24 Nov`, `martes 24 de noviembre`.
-pub fn date(at: Timestamp, zone: &str, language: Language) -> String {
-    let day = day_in(at, zone);
-    match language {
-        Language::En => day.strftime("%a %-d %b").to_string(),
-        Language::Es => format!("{} {} de {}", weekday_es(day.weekday()), day.day(), month_es(day)),
-    }
-}
-
-/// The same inside a sentence, "we try again …": `on Tue 24 Nov`, `el martes 24 de noviembre`.
-pub fn on_date(at: Timestamp, zone: &str, language: Language) -> String {
-    let date = date(at, zone, language);
-    match language {
-        Language::En => format!("on {date}"),
-        Language::Es => format!("el {date}"),
-    }
-}
-
-/// The day without its weekday, for a subject: `24 Nov`, `24 de noviembre`.
-pub fn short_date(at: Timestamp, zone: &str, language: Language) -> String {
-    let day = day_in(at, zone);
-    match language {
-        Language::En => day.strftime("%-d %b").to_string(),
-        Language::Es => format!("{} de {}", day.day(), month_es(day)),
-    }
-}
-
-/// The calendar day; an unknown zone is UTC.
-fn day_in(at: Timestamp, zone: &str) -> Date {
-    let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
-    at.to_zoned(zone).date()
-}
-
-fn weekday_es(day: Weekday) -> &'static str {
-    match day {
-        Weekday::Monday => "lunes",
-        Weekday::Tuesday => "martes",
-        Weekday::Wednesday => "miércoles",
-        Weekday::Thursday => "jueves",
-        Weekday::Friday => "viernes",
-        Weekday::Saturday => "sábado",
-        Weekday::Sunday => "domingo",
-    }
-}
-
-fn month_es(day: Date) -> &'static str {
-    const MONTHS: [&str; 12] = [
-        "enero",
-        "febrero",
-        "marzo",
-        "abril",
-        "mayo",
-        "junio",
-        "julio",
-        "agosto",
-        "septiembre",
-        "octubre",
-        "noviembre",
-        "diciembre",
-    ];
-    MONTHS[(day.month() as usize).saturating_sub(1) % 12]
-}
-
 /// Why it did not go through, in neutral words that end a sentence.
 pub fn reason(category: Category, language: Language) -> &'static str {
-    match language {
-        Language::En => reason_en(category),
-        Language::Es => reason_es(category),
-    }
+    texts::shipped_reason(reason_key(category), language)
 }
 
-fn reason_en(category: Category) -> &'static str {
+/// Which of the reasons is told. Lost, stolen and suspected fraud read like any other "no" of a
+/// bank.
+pub(super) fn reason_key(category: Category) -> &'static str {
     match category {
-        Category::AccountClosed => "the card or its account is no longer active",
-        Category::AuthenticationRequired => "your bank asks you to confirm it",
-        Category::ConsentRevoked => "your bank says this recurring payment was stopped",
-        Category::CredentialOutdated => "the card has expired or was replaced",
-        Category::GatewayRiskBlock => "this card could not be accepted",
-        Category::InsufficientFunds => "insufficient funds",
-        Category::InvalidCardData => "some of the card's details are not right",
-        Category::IssuerUnavailable => "your bank could not be reached",
-        Category::LimitExceeded => "it is above a limit set on the card",
-        Category::NotPermitted => "the card does not allow this kind of payment",
+        Category::AccountClosed => "reasons.account_closed",
+        Category::AuthenticationRequired => "reasons.authentication_required",
+        Category::ConsentRevoked => "reasons.consent_revoked",
+        Category::CredentialOutdated => "reasons.credential_outdated",
+        Category::GatewayRiskBlock => "reasons.gateway_risk_block",
+        Category::InsufficientFunds => "reasons.insufficient_funds",
+        Category::InvalidCardData => "reasons.invalid_card_data",
+        Category::IssuerUnavailable => "reasons.issuer_unavailable",
+        Category::LimitExceeded => "reasons.limit_exceeded",
+        Category::NotPermitted => "reasons.not_permitted",
         Category::MerchantError | Category::OutcomeUnknown | Category::ProcessingError => {
-            "a technical problem, not caused by your card"
+            "reasons.technical"
         }
-        // Lost, stolen and suspected fraud read like any other "no" of a bank.
         Category::FraudSuspected
         | Category::GenericDecline
         | Category::LostOrStolen
         | Category::NotADecline
-        | Category::Unknown => "your bank did not approve it",
-    }
-}
-
-fn reason_es(category: Category) -> &'static str {
-    match category {
-        Category::AccountClosed => "la tarjeta o su cuenta ya no está activa",
-        Category::AuthenticationRequired => "tu banco pide que lo confirmes",
-        Category::ConsentRevoked => "tu banco indica que este pago recurrente se detuvo",
-        Category::CredentialOutdated => "la tarjeta venció o fue reemplazada",
-        Category::GatewayRiskBlock => "no se pudo aceptar esta tarjeta",
-        Category::InsufficientFunds => "fondos insuficientes",
-        Category::InvalidCardData => "algún dato de la tarjeta no es correcto",
-        Category::IssuerUnavailable => "no se pudo contactar a tu banco",
-        Category::LimitExceeded => "supera un límite de la tarjeta",
-        Category::NotPermitted => "la tarjeta no permite este tipo de pago",
-        Category::MerchantError | Category::OutcomeUnknown | Category::ProcessingError => {
-            "un problema técnico, ajeno a tu tarjeta"
-        }
-        // Lost, stolen and suspected fraud read like any other "no" of a bank.
-        Category::FraudSuspected
-        | Category::GenericDecline
-        | Category::LostOrStolen
-        | Category::NotADecline
-        | Category::Unknown => "tu banco no lo aprobó",
+        | Category::Unknown => "reasons.declined",
     }
 }
 
@@ -235,6 +145,10 @@ mod tests {
             (29_900, "CLP", "es-CL", "$29.900"),
             (2900, "KWD", "en-US", "KWD 2.900"),
             (2905, "KWD", "es-ES", "2,905 KWD"),
+            (2900, "BRL", "pt-BR", "R$ 29,00"),
+            (123_456, "EUR", "pt-PT", "1234,56 €"),
+            (123_456, "EUR", "fr-FR", "1 234,56 €"),
+            (1_234_567, "EUR", "it-IT", "12.345,67 €"),
             (5, "USD", "en-US", "$0.05"),
             (0, "USD", "en-US", "$0.00"),
             (-2900, "USD", "en-US", "-$29.00"),
@@ -260,7 +174,7 @@ mod tests {
 
     #[test]
     fn no_amount_loses_a_minor_unit() {
-        for tag in ["en-US", "es-CO", "es-ES", "es", "en-GB", "es-CL"] {
+        for tag in ["en-US", "es-CO", "es-ES", "es", "en-GB", "es-CL", "pt", "pt-PT", "fr", "it"] {
             for code in ["USD", "COP", "JPY", "KWD", "CLP", "EUR", "MXN", "UYU", "ISK"] {
                 for minor in [1, 9, 10, 99, 100, 101, 12_345, 2_900_050, 99_999_999] {
                     let text = shown(minor, code, tag);
@@ -275,20 +189,6 @@ mod tests {
                     );
                 }
             }
-        }
-    }
-
-    #[test]
-    fn the_day_is_the_customers() {
-        let at: Timestamp = "2026-11-25T02:30:00Z".parse().unwrap();
-        for (zone, language, text) in [
-            ("America/Bogota", Language::En, "on Tue 24 Nov"),
-            ("America/Bogota", Language::Es, "el martes 24 de noviembre"),
-            ("Europe/Madrid", Language::Es, "el miércoles 25 de noviembre"),
-            ("Asia/Tokyo", Language::En, "on Wed 25 Nov"),
-            ("Nowhere/Land", Language::En, "on Wed 25 Nov"),
-        ] {
-            assert_eq!(on_date(at, zone, language), text, "{zone}");
         }
     }
 

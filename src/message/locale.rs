@@ -12,17 +12,26 @@ pub enum Language {
     En,
     /// Spanish.
     Es,
+    /// French.
+    Fr,
+    /// Italian.
+    It,
+    /// Portuguese.
+    Pt,
 }
 
 impl Language {
     /// Every language.
-    pub const ALL: [Self; 2] = [Self::En, Self::Es];
+    pub const ALL: [Self; 5] = [Self::En, Self::Es, Self::Fr, Self::It, Self::Pt];
 
     /// Its BCP 47 code.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::En => "en",
             Self::Es => "es",
+            Self::Fr => "fr",
+            Self::It => "it",
+            Self::Pt => "pt",
         }
     }
 
@@ -67,8 +76,11 @@ mod tests {
             (Some("es_co"), "en", "es-CO"),
             (Some("ES"), "en", "es"),
             (Some("es-419"), "en", "es-419"),
-            (Some("fr-FR"), "es-CO", "es-CO"),
-            (Some("fr-FR"), "de", "en"),
+            (Some("de-AT"), "es-CO", "es-CO"),
+            (Some("de-AT"), "nl", "en"),
+            (Some("pt_br"), "en", "pt-BR"),
+            (Some("fr-CA"), "en", "fr-CA"),
+            (Some("it"), "en", "it"),
             (Some(""), "es", "es"),
             (Some("english please"), "es", "es"),
             (None, "en-GB", "en-GB"),

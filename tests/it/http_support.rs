@@ -29,7 +29,7 @@ use recoup::gateway::{
     Rejection, RejectionCode, WebhookRequest,
 };
 use recoup::http::{Access, AdvanceError, AppState, Engine, Readiness, router};
-use recoup::message::Brand;
+use recoup::message::{Brand, Texts};
 use recoup::store::memory::MemoryStore;
 use recoup::store::{CaseWrite, Commit, ExportRecord, InboxBody, Store, StoreError};
 use secrecy::SecretString;
@@ -421,6 +421,7 @@ fn brand() -> Brand {
         locale: "en".to_owned(),
         time_zone: "UTC".to_owned(),
         public_url: "https://pay.nube.example".to_owned(),
+        texts: Texts::default(),
     }
 }
 
