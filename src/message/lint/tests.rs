@@ -105,6 +105,7 @@ fn a_mail_tells_who_what_how_much_why_when_and_whom_to_ask() {
     let mail = |text: &str| format!("[payment_failed]\nmail = '''\n{text}\n'''\n");
     let full = "{{ amount }} for {{ plan }}: {{ reason }}.\n\n\
                 {% if retry_on %}{{ retry_on }}{% endif %}\n\n\
+                You can use a new card here. It is quick. It takes no time at all.\n\n\
                 Pay:\n{{ link }}\n\n{{ contact }}";
     assert_eq!(with(&mail(full)), []);
     only(&mail(&full.replace("{{ amount }}", "It")), Rule::Amount, 3, "amount");
