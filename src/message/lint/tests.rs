@@ -120,7 +120,7 @@ fn a_mail_tells_who_what_how_much_why_when_and_whom_to_ask() {
         3,
         "support_phone",
     );
-    only(&mail(&full.replace("Pay:", "Pay IMMEDIATELY:")), Rule::Forbidden, 7, "immediately");
+    only(&mail(&full.replace("Pay:", "Pay IMMEDIATELY:")), Rule::Forbidden, 9, "immediately");
     let words = "word ".repeat(150);
     only(&mail(&full.replace("Pay:", &format!("{words}.\n\nPay:"))), Rule::Length, 3, "words");
     let office = "Notwithstanding contractual regularization, remuneration obligations necessitate \
