@@ -29,7 +29,6 @@ mod text;
 mod tree;
 
 pub use contact::{ContactRules, Preset, Weekdays, preset};
-pub(crate) use error::nearest;
 pub use error::{ConfigErrors, Problem, Severity};
 pub use keys::all_paths;
 pub use policy::{brand, policy};

@@ -126,7 +126,7 @@ impl Entry {
         let Some(stranger) = named.iter().find(|name| !names.contains(&name.as_str())) else {
             return Ok(());
         };
-        let near = crate::config::nearest(stranger, names.iter().copied());
+        let near = nearest(stranger, names.iter().copied());
         let cure = match near {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known here: {}", names.join(", ")),
@@ -153,4 +153,22 @@ impl Entry {
 fn told(why: &minijinja::Error) -> String {
     let detail = why.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
     format!("{}{detail}", why.kind())
+}
+
+/// The candidate that was probably meant.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let allowed = (word.chars().count() / 3).max(2);
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&word, candidate), candidate))
+        .filter(|(distance, candidate)| {
+            *distance <= allowed && *distance < candidate.len()
+                || (word.len() >= 3 && candidate.starts_with(&word))
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
 }

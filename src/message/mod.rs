@@ -27,6 +27,7 @@ mod texts;
 mod values;
 pub mod whatsapp;
 
+pub(crate) use fill::nearest;
 pub use texts::{Register, TextError, Texts};
 pub(crate) use values::{is_last4, plan, words};
 

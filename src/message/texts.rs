@@ -226,7 +226,7 @@ fn read_sheet(file: &str, source: &str) -> Result<Sheet, Vec<TextError>> {
 
 fn unknown(key: &str) -> String {
     let keys = super::fill::all_keys();
-    let near = crate::config::nearest(key, keys.iter().map(String::as_str));
+    let near = super::fill::nearest(key, keys.iter().map(String::as_str));
     let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
     format!("there is no text `{key}`{near}")
 }
