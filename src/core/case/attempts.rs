@@ -9,6 +9,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::checks::AFTER_THE_CHECK;
 use super::evidence;
 use super::step::Stepper;
 use super::{Attempt, AttemptOutcome, Next, Pending, State, Timer};
@@ -211,9 +212,11 @@ impl Stepper<'_> {
 
     /// The next attempt is due: choose a route, look at everything once more, then charge.
     pub(super) fn start_attempt(&mut self) {
-        let busy = self.case.open_attempt().is_some() || self.waits_for(Pending::Check);
-        if !self.goes_on() || busy {
+        if !self.goes_on() || self.case.open_attempt().is_some() {
             return;
+        }
+        if self.waits_for(Pending::Check) {
+            return self.set_timer(Timer::NextAttempt, self.now + AFTER_THE_CHECK);
         }
         if self.case.attempts.len() >= ATTEMPTS_PER_INVOICE {
             self.flag(format!("{ATTEMPTS_PER_INVOICE} attempts were made: no more by itself"));

@@ -24,6 +24,9 @@ use crate::core::routing::Choice;
 const LOOK_UP_WAITS_S: [i64; 6] = [60, 300, 1_800, 7_200, 43_200, 86_400];
 /// Waits while nothing can be verified before an attempt; the last goes on.
 const VERIFY_WAITS_S: [i64; 5] = [300, 900, 3_600, 14_400, 43_200];
+/// How long whatever comes due during a look-up waits for its end: there is one at a time, or the
+/// answers of one would be taken for those of the other.
+pub(super) const AFTER_THE_CHECK: SignedDuration = SignedDuration::from_mins(5);
 /// Look-ups in vain after which a person is told.
 const TELL_AFTER: u32 = 5;
 /// How often one attempt is handed to its gateway at most.
@@ -120,6 +123,9 @@ impl Stepper<'_> {
     pub(super) fn start_closing_sweep(&mut self) {
         if self.case.open_attempt().is_some() || self.case.state == State::Paused {
             return;
+        }
+        if self.waits_for(Pending::Check) {
+            return self.set_timer(Timer::ClosingSweep, self.now + AFTER_THE_CHECK);
         }
         let ended = self.case.state.is_ended();
         let attempts = self.references(|outcome| !ended || outcome != AttemptOutcome::Approved);

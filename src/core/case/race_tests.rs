@@ -58,6 +58,27 @@ fn what_the_closing_sweep_finds_is_heeded() {
 }
 
 #[test]
+fn a_closing_sweep_that_comes_due_during_the_pre_flight_waits_for_it() {
+    let mut story = Story::of(failed(Category::InsufficientFunds, Advice::None));
+    assert!(matches!(story.until_effect(), Order::Check(_)));
+    story.case.timers.insert(Timer::ClosingSweep, story.now);
+    story.due();
+    assert_eq!(story.case.check_purpose, Some(CheckPurpose::PreFlight), "one look-up at a time");
+    story.clear().charge();
+    assert_eq!(story.case.state, State::Attempting);
+}
+
+#[test]
+fn an_attempt_that_comes_due_during_a_look_up_is_made_after_it() {
+    let mut story = Story::of(failed(Category::InsufficientFunds, Advice::None));
+    assert!(matches!(story.until_effect(), Order::Check(_)));
+    story.case.timers.insert(Timer::NextAttempt, story.now);
+    story.due();
+    let again = story.case.timers.get(&Timer::NextAttempt);
+    assert!(again.is_some_and(|at| *at > story.now), "it would never be made");
+}
+
+#[test]
 fn a_pause_during_the_pre_flight_holds() {
     let mut story = Story::of(failed(Category::InsufficientFunds, Advice::None));
     assert!(matches!(story.until_effect(), Order::Check(_)));
