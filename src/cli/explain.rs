@@ -74,7 +74,11 @@ fn in_words(case: &CaseView, ledger: &[Entry], zone: &Zone) -> String {
             lines.push(wrap(&format!("{indent}why: "), None, &why));
         }
         for one in &decision.considered {
-            lines.push(wrap(&format!("{indent}considered: "), None, &zone.localize(one)));
+            lines.push(wrap(
+                &format!("{indent}considered: "),
+                None,
+                &zone.localize(&one.to_string()),
+            ));
         }
     }
     lines.push(format!("\nTimes are {}.", zone.name()));

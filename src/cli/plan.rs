@@ -275,7 +275,7 @@ fn step_in_words(step: &PlanStep, zone: &Zone, lines: &mut Vec<String>) {
         lines.push(wrap(&format!("{indent}why: "), None, &zone.localize(why)));
     }
     for one in &step.considered {
-        lines.push(wrap(&format!("{indent}considered: "), None, &zone.localize(one)));
+        lines.push(wrap(&format!("{indent}considered: "), None, &zone.localize(&one.to_string())));
     }
     let Some(message) = &step.message else { return };
     let quote = format!("{indent}| ");

@@ -12,6 +12,8 @@ use super::error::nearest;
 use super::keys::{Key, Kind, Need, SCHEDULE};
 use super::report::{Report, Trouble};
 use super::tree::{At, Field, InFile, Node, Value, from_document};
+use crate::core::money::Currency;
+use crate::core::worth;
 
 /// Checks a table against its keys.
 pub(super) fn table(node: &mut Node, path: &str, keys: &'static [Key], report: &mut Report<'_>) {
@@ -74,7 +76,9 @@ fn value(node: &mut Node, path: &str, kind: &'static Kind, report: &mut Report<'
         Kind::Hours => hours(node, path, report),
         Kind::Integer(min, max) => integer(node, path, (*min, *max), report),
         Kind::List(inner) => list(node, path, inner, report),
+        Kind::Amount => amount(node, path, report),
         Kind::Named(keys) => named(node, path, keys, report),
+        Kind::PerCurrency(keys) => per_currency(node, path, keys, report),
         Kind::Schedule => schedule(node, path, report),
         Kind::Secret => secret(node, path, report),
         Kind::Share => share(node, path, report),
@@ -208,6 +212,37 @@ fn named(node: &mut Node, path: &str, keys: &'static [Key], report: &mut Report<
     };
     for (name, field) in fields.iter_mut() {
         table(&mut field.node, &join(path, name), keys, report);
+    }
+}
+
+fn per_currency(node: &mut Node, path: &str, keys: &'static [Key], report: &mut Report<'_>) {
+    if let Value::Table(fields) = &node.value {
+        for (name, field) in fields {
+            if name.parse::<Currency>().is_err() {
+                let message = format!("`{name}` is no currency");
+                let trouble = Trouble::error(path, field.key_at.clone(), message);
+                report.add(trouble.cure("write its three letters, e.g. `USD`"));
+            }
+        }
+    }
+    named(node, path, keys, report);
+}
+
+/// How fine an amount may be is its currency's matter; that it is one at all is checked here.
+fn amount(node: &mut Node, path: &str, report: &mut Report<'_>) {
+    const DECIMALS: usize = 6;
+    match &node.value {
+        Value::Integer(number) => node.value = Value::Text(number.to_string()),
+        Value::Float(number) => node.value = Value::Text(number.to_string()),
+        _ => {}
+    }
+    let Value::Text(written) = &node.value else {
+        return wrong_type(node, path, "an amount, e.g. 0.30", report);
+    };
+    if !worth::exact(written, DECIMALS).is_some_and(|amount| amount >= 0) {
+        let message = format!("`{path}` is no amount of money");
+        let trouble = Trouble::error(path, node.at.clone(), message);
+        report.add(trouble.cure("write a decimal that is not negative, e.g. 0.30"));
     }
 }
 

@@ -5,6 +5,8 @@
 //! What must stay true: a gateway that could not sign in, or whose webhooks nobody could verify, is
 //! told before anything starts.
 
+use std::collections::BTreeSet;
+
 use super::report::Report;
 use super::rules::{error, warning};
 use super::schema::{Config, GatewayConfig, GatewayKind};
@@ -150,6 +152,30 @@ pub(super) fn keys_are_of_the_right_kind(config: &Config, tree: &Node, report: &
                 let trouble = error(tree, &path, format!("`{path}` is an API key")).masked();
                 report.add(trouble.cure("it must be the endpoint's signing secret: whsec_…"));
             }
+        }
+    }
+}
+
+/// Fees are exact in their currency, and one gateway's are not weighed against another's silence.
+pub(super) fn fees_are_told(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    let stated: BTreeSet<_> = config.gateways.iter().flat_map(|g| g.fees.keys().copied()).collect();
+    for (index, gateway) in config.gateways.iter().enumerate() {
+        let path = format!("gateways.{index}.fees");
+        for (currency, fee) in &gateway.fees {
+            if fee.exact(*currency).is_none() {
+                let message = format!("the fees of `{}` in {currency} are too fine", gateway.id);
+                let decimals = usize::from(currency.exponent()) + 2;
+                let cure = format!("{currency} is counted with up to {decimals} decimals");
+                report.add(error(tree, &format!("{path}.{currency}"), message).cure(cure));
+            }
+        }
+        for currency in stated.iter().filter(|currency| !gateway.fees.contains_key(currency)) {
+            let message = format!(
+                "`{}` has no fees in {currency}, and others have: it is taken to cost nothing",
+                gateway.id
+            );
+            let cure = format!("add `[gateways.fees.{currency}]` to it");
+            report.add(warning(tree, &path, message).cure(cure));
         }
     }
 }

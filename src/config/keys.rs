@@ -11,6 +11,8 @@ use super::text;
 /// What a key takes.
 #[derive(Debug)]
 pub(super) enum Kind {
+    /// An amount of money: a decimal, as a number or as text.
+    Amount,
     /// True or false.
     Bool,
     /// One of a few words; `later` are known words that this version cannot do.
@@ -23,6 +25,8 @@ pub(super) enum Kind {
     List(&'static Self),
     /// A table with keys that the merchant names.
     Named(&'static [Key]),
+    /// A table by currency, each with these keys.
+    PerCurrency(&'static [Key]),
     /// `smart`, `even` or `{ days = [...] }`.
     Schedule,
     /// A secret.
@@ -117,6 +121,13 @@ const GATEWAY: &[Key] = &[
     key("private_key", Kind::Secret),
     key("processing_channel", ANY),
     key("integrity_secret", Kind::Secret),
+    key("fees", Kind::PerCurrency(FEE)),
+];
+
+const FEE: &[Key] = &[
+    key("approved", Kind::Amount),
+    key("approved_bps", Kind::Integer(0, 10_000)),
+    key("declined", Kind::Amount),
 ];
 
 const RETRIES: &[Key] = &[
@@ -250,6 +261,7 @@ fn collect(keys: &[Key], prefix: &str, paths: &mut Vec<String>) {
             Kind::Table(inner) => collect(inner, &format!("{path}."), paths),
             Kind::List(Kind::Table(inner)) => collect(inner, &format!("{path}[]."), paths),
             Kind::Named(inner) => collect(inner, &format!("{path}.NAME."), paths),
+            Kind::PerCurrency(inner) => collect(inner, &format!("{path}.CURRENCY."), paths),
             _ => paths.push(path),
         }
     }

@@ -2,10 +2,14 @@
 //!
 //! Why here: the core reads no file, and the file names no capability of a gateway.
 
+use std::collections::BTreeMap;
+
 use super::schema::{Config, GatewayConfig, Retries};
 use crate::core::customer::Channel;
+use crate::core::money::Currency;
 use crate::core::policy::{CampaignStep, Capabilities, GatewayPolicy, Policy, Schedule};
 use crate::core::trial::MILLION;
+use crate::core::worth::Fee;
 use crate::message::Brand;
 
 impl Config {
@@ -39,6 +43,12 @@ fn holdout_ppm(retries: &Retries) -> u32 {
     if retries.schedule == Schedule::Smart { share } else { 0 }
 }
 
+/// Amounts that are too fine were refused before.
+fn fees(gateway: &GatewayConfig) -> BTreeMap<Currency, Fee> {
+    let stated = gateway.fees.iter();
+    stated.filter_map(|(currency, fee)| Some((*currency, fee.exact(*currency)?))).collect()
+}
+
 /// The policy of this merchant, with what each gateway can do.
 pub fn policy(config: &Config, capabilities: impl Fn(&GatewayConfig) -> Capabilities) -> Policy {
     let channels = config.usable_channels();
@@ -46,6 +56,7 @@ pub fn policy(config: &Config, capabilities: impl Fn(&GatewayConfig) -> Capabili
         id: gateway.id.clone(),
         native_retries: gateway.native_retries,
         capabilities: capabilities(gateway),
+        fees: fees(gateway),
     };
     // A step on a channel that cannot be used goes out on the first that can.
     let step = |step| {

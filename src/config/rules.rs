@@ -21,12 +21,13 @@ const MIN_ADMIN_TOKEN: usize = 16;
 /// A rule reads the values and tells what is wrong.
 type Rule = fn(&Config, &Node, &mut Report<'_>);
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     gateways::exist,
     gateways::ids_differ,
     gateways::have_what_they_need,
     gateways::have_webhooks,
     gateways::keys_are_of_the_right_kind,
+    gateways::fees_are_told,
     gateways::silence_is_understood,
     channels_work,
     campaign::steps_can_go_out,

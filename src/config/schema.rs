@@ -18,11 +18,12 @@ use crate::core::campaign::Audience;
 use crate::core::customer::Channel;
 use crate::core::decline::Category;
 use crate::core::ids::GatewayId;
-use crate::core::money::Money;
+use crate::core::money::{Currency, Money};
 use crate::core::policy::{
     CampaignStep, Condition, InvoiceAction, MessageKind, NativeRetries, Schedule,
     SubscriptionAction,
 };
+use crate::core::worth::{self, Fee};
 use crate::message::{Register, Texts};
 
 /// The whole merchant file, with the defaults filled in.
@@ -208,6 +209,33 @@ pub struct GatewayConfig {
     pub processing_channel: Option<String>,
     /// Wompi: signs the transactions that are made.
     pub integrity_secret: Option<Secret>,
+    /// What it takes for an attempt, by currency.
+    #[serde(default)]
+    pub fees: BTreeMap<Currency, FeeConfig>,
+}
+
+/// One `[gateways.fees.CURRENCY]`: decimals in that currency.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FeeConfig {
+    /// For an approved attempt.
+    pub approved: Option<String>,
+    /// Of the amount, in hundredths of a percent, when it is approved.
+    pub approved_bps: u32,
+    /// For a declined attempt.
+    pub declined: Option<String>,
+}
+
+impl FeeConfig {
+    /// As the core counts it; `None` where an amount is finer than the currency's hundredths.
+    pub fn exact(&self, currency: Currency) -> Option<Fee> {
+        let parts = |amount: &Option<String>| match amount {
+            Some(amount) => worth::parts_of(amount, currency),
+            None => Some(0),
+        };
+        let (approved, declined) = (parts(&self.approved)?, parts(&self.declined)?);
+        Some(Fee { approved, approved_bps: self.approved_bps, declined, network_risk: 0 })
+    }
 }
 
 fn observe() -> NativeRetries {

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::card::{Card, CardAttempt};
 use super::money::{Currency, Money};
+use super::worth;
 
 /// One rule of one network.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -82,6 +83,13 @@ struct File {
     limit: Vec<Limit>,
     off: Vec<Off>,
     fee: Vec<Fee>,
+    risk: Risk,
+}
+
+/// How often a network bills an attempt that is within the limits as we count them.
+#[derive(Deserialize)]
+struct Risk {
+    per_mille: i64,
 }
 
 #[expect(clippy::expect_used, reason = "a file of the program itself; a test parses it")]
@@ -98,6 +106,15 @@ pub fn all() -> &'static [Limit] {
 /// What the network of a card would bill, if its rules were broken.
 pub fn fees(network: Option<&str>) -> impl Iterator<Item = &'static Fee> {
     SHIPPED.fee.iter().filter(move |fee| network == Some(fee.network.as_str()))
+}
+
+/// What a network may be expected to bill for one more attempt within its limits, in hundredths of
+/// the minor unit: the highest of its fees in this currency, times how often one is billed though
+/// nothing of ours broke a rule. Fees in other currencies are passed over.
+pub fn fee_risk(network: Option<&str>, currency: Currency) -> i64 {
+    let ours = fees(network).filter(|fee| fee.currency == currency);
+    let highest = ours.filter_map(|fee| worth::parts_of(&fee.amount, currency)).max();
+    highest.unwrap_or(0).saturating_mul(SHIPPED.risk.per_mille) / 1_000
 }
 
 /// Whether one more attempt is within the limits.
@@ -312,6 +329,12 @@ mod tests {
         }
         assert_eq!(fees(Some("mastercard")).count(), 3);
         assert_eq!(fees(None).count(), 0);
+        let usd: Currency = "USD".parse().unwrap();
+        let highest = fees(Some("mastercard")).filter(|fee| fee.currency == usd);
+        let highest = highest.filter_map(|fee| worth::parts_of(&fee.amount, usd)).max().unwrap();
+        assert!(highest > 0);
+        assert_eq!(fee_risk(Some("mastercard"), usd), highest / 100, "one in a hundred");
+        assert_eq!(fee_risk(Some("mastercard"), "JPY".parse().unwrap()), 0);
     }
 
     /// One thing that happens to a card.

@@ -15,6 +15,7 @@ use super::campaign::Audience;
 use super::customer::Channel;
 use super::ids::GatewayId;
 use super::money::Currency;
+use super::worth::Fee;
 
 /// When attempts are made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +114,9 @@ pub struct GatewayPolicy {
     pub native_retries: NativeRetries,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// What it takes for an attempt, by currency, where the merchant said so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fees: BTreeMap<Currency, Fee>,
 }
 
 /// What a message says.

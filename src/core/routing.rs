@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::card::Card;
 use super::ids::{CardKey, GatewayId};
 use super::learning::health::Gate;
+use super::ledger::Considered;
 use super::limits::{self, Verdict};
 use super::money::Money;
 
@@ -62,14 +63,14 @@ pub enum Choice {
     /// No route at all, and why.
     None {
         /// What was considered.
-        considered: Vec<String>,
+        considered: Vec<Considered>,
     },
     /// There are routes, and none is worth its fees.
     NotWorth {
         /// Why, in one plain sentence.
         why: String,
         /// What was considered.
-        considered: Vec<String>,
+        considered: Vec<Considered>,
     },
     /// Not yet.
     NotBefore {
@@ -85,12 +86,15 @@ pub enum Choice {
         /// Why, in one plain sentence.
         why: String,
         /// What was considered.
-        considered: Vec<String>,
+        considered: Vec<Considered>,
     },
 }
 
 /// How soon a card is looked at again while another attempt on it is in flight.
 const CARD_BUSY: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+
+/// Over how many seconds those who wait for a gateway that was closed are spread.
+const PROBES_SPREAD_S: u64 = 600;
 
 /// Chooses among `candidates`, which are in the merchant's order: by the evidence, or, where there
 /// is none, those that were tried least first.
@@ -104,25 +108,20 @@ pub fn choose(
     let mut waits: Vec<(Timestamp, String)> = Vec::new();
     let mut open: Vec<(&Candidate<'_>, u32)> = Vec::new();
     for candidate in candidates {
-        let name = &candidate.route.gateway;
         match judge(candidate, amount, now, evidence) {
-            Judged::Closed(why) => considered.push(format!("{name}: {why}")),
+            Judged::Closed(why) => considered.push(closed(candidate, why)),
             Judged::Wait(at, why) => {
-                considered.push(format!("{name}: not before {at}, {why}"));
+                considered.push(closed(candidate, format!("not before {at}, {why}")));
                 waits.push((at, why));
             }
-            Judged::Open(left) => {
-                if evidence.is_none() {
-                    let (tries, left) = (times(candidate.tries), left_in_words(left));
-                    considered.push(format!("{name}: open, {tries}, {left}"));
-                }
-                open.push((candidate, left));
-            }
+            Judged::Open(left) => open.push((candidate, left)),
         }
     }
     if let (Some(evidence), false) = (evidence, open.is_empty()) {
         return evidence::choose(&open, considered, (amount, now), evidence);
     }
+    let known = open.iter().map(|(candidate, left)| opened(candidate, *left));
+    considered.splice(0..0, known.collect::<Vec<_>>());
     // A stable sort keeps the merchant's order among equals.
     open.sort_by_key(|(candidate, _)| (candidate.failed_last, candidate.tries));
     match (open.first(), waits.into_iter().min()) {
@@ -156,6 +155,9 @@ fn judge(
     }
     let gate = evidence.map(|known| known.learned.health(&candidate.route.gateway).gate(now));
     if let Some(Gate::Closed(at)) = gate {
+        // Not everybody who waits for it asks at the moment in which it opens.
+        let spread = evidence.map_or(0, |known| known.draw % PROBES_SPREAD_S);
+        let at = at + jiff::SignedDuration::from_secs(spread as i64);
         return Judged::Wait(at, "the gateway failed several times in a row".into());
     }
     let Some(card) = candidate.card else { return Judged::Open(u32::MAX) };
@@ -166,6 +168,30 @@ fn judge(
         Verdict::Allowed { left } => Judged::Open(left),
         Verdict::Never { why } => Judged::Closed(format!("this card must not be charged, {why}")),
         Verdict::NotBefore { at, why } => Judged::Wait(at, why),
+    }
+}
+
+/// A gateway that is no route now.
+fn closed(candidate: &Candidate<'_>, why: String) -> Considered {
+    let gateway = candidate.route.gateway.clone();
+    Considered {
+        text: format!("{gateway}: {why}"),
+        gateway: Some(gateway),
+        why_not: Some(why),
+        ..Considered::default()
+    }
+}
+
+/// A gateway that is open to the attempt.
+fn opened(candidate: &Candidate<'_>, left: u32) -> Considered {
+    let gateway = candidate.route.gateway.clone();
+    let (tries, words) = (times(candidate.tries), left_in_words(left));
+    Considered {
+        text: format!("{gateway}: open, {tries}, {words}"),
+        gateway: Some(gateway),
+        // A card without a record has no count.
+        left: (left != u32::MAX).then_some(left),
+        ..Considered::default()
     }
 }
 

@@ -12,11 +12,38 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ids::GatewayId;
+use super::money::Currency;
 
 /// Hundredths of a minor unit in a minor unit.
 pub const PARTS: i64 = 100;
 /// Basis points in the whole.
 const WHOLE: i128 = 10_000;
+
+/// Larger amounts are mistakes: a hundred thousand millions.
+const LARGEST: i64 = 1_000_000_000_000_000;
+
+/// A decimal number in units of its last kept decimal; `None` for what has more decimals than
+/// that, or is too large: nothing is rounded.
+pub fn exact(text: &str, decimals: usize) -> Option<i64> {
+    let (digits, negative) = match text.strip_prefix('-') {
+        Some(digits) => (digits, true),
+        None => (text, false),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || fraction.len() > decimals
+    {
+        return None;
+    }
+    let value: i64 = format!("{whole}{fraction:0<decimals$}").parse().ok()?;
+    (value <= LARGEST).then_some(if negative { -value } else { value })
+}
+
+/// An amount in hundredths of the currency's minor unit.
+pub fn parts_of(text: &str, currency: Currency) -> Option<i64> {
+    exact(text, usize::from(currency.exponent()) + 2)
+}
 
 /// What one gateway takes for one attempt, in hundredths of the minor unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -77,6 +104,16 @@ mod tests {
         assert_eq!(fee.expected(500_000, f64::NAN), -20_000);
         let share = Fee { approved_bps: 290, ..Fee::default() };
         assert_eq!(share.gain(500_000), 500_000 - 14_500);
+    }
+
+    #[test]
+    fn decimals_are_exact_in_each_currency() {
+        let parts = |text, currency: &str| parts_of(text, currency.parse().unwrap());
+        assert_eq!(parts("0.30", "USD"), Some(3_000));
+        assert_eq!(parts("0.0025", "USD"), Some(25));
+        assert_eq!(parts("0.00251", "USD"), None, "nothing is rounded");
+        assert_eq!(parts("900", "CLP"), Some(90_000));
+        assert_eq!(parts("0.001", "KWD"), Some(100));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::core::effect::{
 use crate::core::event::{Event, PaymentMethodFacts};
 use crate::core::ids::{AttemptId, CaseId};
 use crate::core::input::{Input, OperatorAction};
-use crate::core::ledger::{Decision, EntryKind, LedgerEntry};
+use crate::core::ledger::{Considered, EntryKind, LedgerEntry};
 use crate::core::limits;
 use crate::core::money::Money;
 use crate::core::policy::{MessageKind, Policy};
@@ -116,7 +116,7 @@ pub struct PlanStep {
     pub why: Option<String>,
     /// What else was possible, and why it was not taken.
     #[serde(default)]
-    pub considered: Vec<String>,
+    pub considered: Vec<Considered>,
     /// The message, as the customer would read it.
     pub message: Option<PlannedMessage>,
 }
@@ -193,14 +193,13 @@ struct Run<'a> {
     decline: Decline,
     queue: Vec<Effect>,
     steps: Vec<PlanStep>,
-    route: Option<Decision>,
 }
 
 impl<'a> Run<'a> {
     fn new(case: Case, around: Around, frame: Frame<'a>) -> Self {
         let decline = case.decline.clone().unwrap_or_else(unknown);
         let (queue, steps) = (Vec::new(), Vec::new());
-        Self { frame, now: frame.now, case, around, decline, queue, steps, route: None }
+        Self { frame, now: frame.now, case, around, decline, queue, steps }
     }
 
     fn finish(mut self) -> Plan {
@@ -351,9 +350,8 @@ impl<'a> Run<'a> {
     fn tell(&mut self, entry: &LedgerEntry, step: &Step) {
         let decided = entry.decision.as_ref().map(|decision| decision.what.as_str());
         match (entry.kind, decided) {
-            (EntryKind::Decided, Some("attempt")) => {}
+            (EntryKind::Decided, Some("attempt" | "route")) => {}
             (EntryKind::Decided, Some("arm")) if self.case.arm != Some(Arm::Holdout) => {}
-            (EntryKind::Decided, Some("route")) => self.route.clone_from(&entry.decision),
             (EntryKind::Decided, Some("wait")) => self.tell_as(What::Wait, entry),
             (EntryKind::Decided, Some("ask_customer")) => self.tell_as(What::AskCustomer, entry),
             (EntryKind::Decided, Some("message")) => self.tell_message(entry, step),
@@ -394,18 +392,13 @@ impl<'a> Run<'a> {
     fn tell_attempt(&mut self, step: &Step) {
         let Some(attempt) = step.case.attempts.last() else { return };
         let ChargeOrder { number, gateway, amount, .. } = &attempt.charge;
-        let route = self.route.take();
-        let mut why = attempt.decision.why.clone();
-        if let Some(route) = &route {
-            why = format!("{why}; {}", route.why);
-        }
         self.steps.push(PlanStep {
             at: self.now,
             what: What::Attempt,
             via: Some(gateway.to_string()),
             text: format!("Attempt {number}: {amount} through {gateway}."),
-            why: Some(why),
-            considered: route.map(|route| route.considered).unwrap_or_default(),
+            why: Some(attempt.decision.why.clone()),
+            considered: attempt.decision.considered.clone(),
             message: None,
         });
     }

@@ -8,8 +8,8 @@
 //! |---|---|---|
 //! | records | `card/{key}` `case/{id}` `closed/{case}` `customer/{id}` `effect/{id}` | |
 //! | | `input/{number}` `ledger/{case}/{sequence}` `message/{id}` `policy/{version}` | |
-//! | | `waiting/{number}` | |
-//! | of the store | `meta/{name}` | marker, link key, run, test clock, next numbers, learned |
+//! | | `outcome/{number}` `waiting/{number}` | |
+//! | of the store | `meta/{name}` | marker, link key, run, test clock, next numbers, learned, routing |
 //! | derived | `x/…` | index rows and counts; rebuilt by an import, never exported |
 //! | parts | `~/{key}/{n}` | of a record that is too long for one row (`store::record`) |
 //!
@@ -46,6 +46,10 @@ pub(crate) const RUN: &str = "meta/run";
 pub(crate) const TEST_CLOCK: &str = "meta/test_clock";
 /// What was learned from cases that ended.
 pub(crate) const LEARNED: &str = "meta/learned";
+/// What was learned about gateways, when it was last kept whole.
+pub(crate) const ROUTING: &str = "meta/routing";
+/// Under this stand the newest outcomes that taught about gateways.
+pub(crate) const OUTCOMES: &str = "outcome/";
 /// The number that the next input gets.
 pub(crate) const NEXT_INPUT: &str = "meta/next_input";
 /// The number that the next effect gets.
@@ -157,6 +161,10 @@ pub(crate) fn effect(id: &EffectId) -> String {
 
 pub(crate) fn message(id: &MessageId) -> String {
     format!("message/{}", part(id.as_str()))
+}
+
+pub(crate) fn outcome(at: u64) -> String {
+    format!("{OUTCOMES}{}", number(at))
 }
 
 pub(crate) fn input(at: u64) -> String {

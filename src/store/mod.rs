@@ -24,6 +24,8 @@ use crate::core::effect::Effect;
 use crate::core::event::Contact;
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId, MessageId};
 use crate::core::input::{OperatorAction, PageAction};
+use crate::core::learning::outcome::Outcome;
+use crate::core::learning::routing::Routing;
 use crate::core::learning::{Learned, Relearn};
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::{MessageKind, Policy};
@@ -247,8 +249,15 @@ pub struct Commit {
     pub retried: Vec<(EffectId, Timestamp)>,
     /// Messages as sent.
     pub messages: Vec<MessageRecord>,
-    /// What was learned up to now, where a case taught something.
+    /// What was learned of days up to now, where a case taught something. What it says of gateways
+    /// is passed over: that stands in the next two.
     pub learned: Option<Arc<Learned>>,
+    /// What attempts taught about their gateways, each under its number. A number that is taken
+    /// refuses the commit as applied before.
+    pub outcomes: Vec<(u64, Outcome)>,
+    /// Everything that was learned about gateways, those outcomes included: kept whole now and
+    /// then, since it is large. Outcomes that nothing needs any more go with it.
+    pub routing: Option<Arc<Routing>>,
 }
 
 /// Which cases to list.
@@ -319,8 +328,11 @@ pub trait Store: Send + Sync {
     /// Cards; those that nobody has noted are absent.
     async fn cards(&self, keys: &[CardKey]) -> Result<BTreeMap<CardKey, Card>, StoreError>;
 
-    /// What was learned from cases that ended; empty where none did.
+    /// What was learned, from cases that ended and from attempts; empty where there were none.
     async fn learned(&self) -> Result<Arc<Learned>, StoreError>;
+
+    /// The outcomes of attempts from this number on that are still kept, oldest first.
+    async fn outcomes(&self, from: u64) -> Result<Vec<Outcome>, StoreError>;
 
     /// The policy of this version.
     async fn policy(&self, version: &str) -> Result<Option<Policy>, StoreError>;

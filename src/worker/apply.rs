@@ -55,12 +55,15 @@ pub struct Applier {
     gateways: Gateways,
     policy: Arc<Policy>,
     policies: tokio::sync::Mutex<HashMap<String, Arc<Policy>>>,
+    /// What was learned, as the last commit left it; `None`: to be read from the store.
+    learned: std::sync::Mutex<Option<Arc<Learned>>>,
 }
 
 impl Applier {
     /// An applier that opens new cases under `policy`.
     pub fn new(store: Arc<dyn Store>, gateways: Gateways, policy: Arc<Policy>) -> Self {
-        Self { store, gateways, policy, policies: tokio::sync::Mutex::default() }
+        let (policies, learned) = Default::default();
+        Self { store, gateways, policy, policies, learned }
     }
 
     /// Applies what waits in the inbox. Returns how many inputs were taken up.
@@ -382,6 +385,7 @@ impl<'a> Batch<'a> {
         let mut around = before.clone();
         let step = step::step(case.clone(), input, &mut around, &policy, self.now);
         self.teach(case.state, &step.case, &around, &policy);
+        self.teach_routing(&step.outcomes);
         let ripples = case::together::ripples(&case, &step.case);
         self.keep(step, &before, around, held);
         Ok(ripples)
@@ -404,7 +408,7 @@ impl<'a> Batch<'a> {
     }
 
     fn keep(&mut self, step: Step, before: &Around, around: Around, held: u64) {
-        let Step { mut case, ledger, effects, cancelled } = step;
+        let Step { mut case, ledger, effects, cancelled, outcomes: _ } = step;
         case.revision = held + 1;
         // Taken back before it ever reached the store: it was never asked for.
         let fresh = |id: &EffectId, commit: &Commit| commit.effects.iter().any(|e| e.id == *id);
@@ -475,16 +479,21 @@ impl<'a> Batch<'a> {
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {
-        for (case, ledger, _) in self.cases.into_values() {
+        for (case, ledger, _) in std::mem::take(&mut self.cases).into_values() {
             self.commit.cases.push(CaseWrite { case, ledger });
         }
-        let customers = self.customers.into_values().filter(|(_, changed)| *changed);
+        let customers =
+            std::mem::take(&mut self.customers).into_values().filter(|(_, changed)| *changed);
         self.commit.customers = customers.map(|(customer, _)| customer).collect();
-        let cards = self.cards.into_values().filter(|(_, changed)| *changed);
+        let cards = std::mem::take(&mut self.cards).into_values().filter(|(_, changed)| *changed);
         self.commit.cards = cards.map(|(card, _)| card).collect();
-        if self.commit == Commit::default() {
-            return Ok(());
+        if self.commit != Commit::default() {
+            self.keep_routing().await?;
+            self.applier.store.commit(self.commit).await?;
         }
-        self.applier.store.commit(self.commit).await
+        if let Some(learned) = self.learned {
+            self.applier.remember(learned);
+        }
+        Ok(())
     }
 }

@@ -59,6 +59,7 @@ pub(crate) fn case(n: i64) -> Case {
         check_began_at: None,
         check_purpose: None,
         route: None,
+        routed: None,
         unverified: 0,
         steps_done: 0,
         messages: Vec::new(),
@@ -103,6 +104,7 @@ fn attempt(case: &CaseId) -> Attempt {
         payment: None,
         decline: Some(decline(Category::InsufficientFunds)),
         on_schedule: true,
+        forced: false,
         refunded: false,
         decision: Decision {
             what: "attempt".to_owned(),

@@ -42,7 +42,7 @@ pub(crate) fn decision(why: &str) -> Decision {
         at: Some(at("2026-11-24T14:10:00Z")),
         via: Some("backup".to_owned()),
         why: why.to_owned(),
-        considered: vec!["stripe: declined twice in this case".to_owned()],
+        considered: vec!["stripe: declined twice in this case".into()],
     }
 }
 
@@ -75,6 +75,7 @@ pub(crate) fn attempt(case: &CaseId, number: u32) -> Attempt {
         payment: None,
         decline: Some(decline(Category::InsufficientFunds)),
         on_schedule: true,
+        forced: false,
         refunded: false,
         decision: decision("the second of four attempts, evenly spaced over 28 days"),
     }
@@ -131,6 +132,7 @@ pub(crate) fn case(invoice: &str, state: State) -> Case {
         check_began_at: None,
         check_purpose: None,
         route: None,
+        routed: None,
         recovered_by: (state == State::Recovered).then_some(RecoveredBy::OtherGateway),
         flags: Vec::new(),
         next: Next {

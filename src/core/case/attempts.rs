@@ -13,15 +13,12 @@ use super::checks::AFTER_THE_CHECK;
 use super::evidence;
 use super::step::Stepper;
 use super::{Attempt, AttemptOutcome, Next, Pending, State, Timer};
-use crate::core::card::CardAttempt;
-use crate::core::decline::{
-    self, Advice, Category, CategoryPolicy, Decline, OtherGateway, RetryMode,
-};
+use crate::core::decline::{self, Advice, Category, CategoryPolicy, Decline, RetryMode};
 use crate::core::effect::{ChargeOrder, Order};
-use crate::core::ids::{AttemptId, CardKey};
-use crate::core::ledger::{Decision, EntryKind};
-use crate::core::policy::{GatewayPolicy, Schedule};
-use crate::core::routing::{self, Candidate, Choice, Route};
+use crate::core::ids::AttemptId;
+use crate::core::ledger::{Considered, Decision, EntryKind};
+use crate::core::policy::Schedule;
+use crate::core::routing::Choice;
 use crate::core::schedule::{self, Frame};
 
 /// Attempts on one invoice at most, technical ones included: a wall against loops of any kind.
@@ -174,7 +171,7 @@ impl Stepper<'_> {
         self.schedule_considered(at, why, Vec::new());
     }
 
-    fn schedule_considered(&mut self, at: Timestamp, why: &str, considered: Vec<String>) {
+    fn schedule_considered(&mut self, at: Timestamp, why: &str, considered: Vec<Considered>) {
         let at = at.max(self.now);
         self.set_timer(Timer::NextAttempt, at);
         let next = Next { at: Some(at), what: "attempt".into(), why: why.to_owned() };
@@ -224,16 +221,16 @@ impl Stepper<'_> {
         }
         match self.choose_route() {
             Choice::Take { route, why, considered } => {
-                self.decide(
-                    format!("The attempt goes through {}: {why}.", route.gateway),
-                    Decision {
-                        what: "route".into(),
-                        at: Some(self.now),
-                        via: Some(route.gateway.to_string()),
-                        why,
-                        considered,
-                    },
-                );
+                let text = format!("The attempt goes through {}: {why}.", route.gateway);
+                let decision = Decision {
+                    what: "route".into(),
+                    at: Some(self.now),
+                    via: Some(route.gateway.to_string()),
+                    why,
+                    considered,
+                };
+                self.decide(text, decision.clone());
+                self.case.routed = Some(decision);
                 self.case.route = Some(route);
                 if !self.start_pre_flight() {
                     self.send_attempt();
@@ -269,105 +266,15 @@ impl Stepper<'_> {
         }
     }
 
-    pub(super) fn has_route(&self) -> bool {
-        !self.candidates().is_empty()
-    }
-
-    fn choose_route(&self) -> Choice {
-        routing::choose(&self.candidates(), self.case.amount, self.now, None)
-    }
-
-    fn candidates(&self) -> Vec<Candidate<'_>> {
-        let last = self.case.attempts.last();
-        let last_gateway = last.map_or(&self.case.gateway, |a| &a.charge.gateway);
-        let category = self.case.decline.as_ref().map_or(Category::Unknown, |d| d.category);
-        let policy = decline::policy(category);
-        let free = self.case.card_updated || self.case.forced;
-        let elsewhere =
-            self.case.attempts.iter().filter(|a| !a.charge.billing && a.sent.is_some()).count();
-        let routes = self.policy.gateways.iter().filter_map(|g| self.route_at(&g.id));
-        routes
-            .map(|route| {
-                let billing = route.gateway == self.case.gateway;
-                let ours = self.case.attempts.iter().filter(|a| a.charge.gateway == route.gateway);
-                let native = if billing { self.case.native_attempts } else { 0 };
-                let old_card = self.case.card_updated
-                    && self.case.card.as_ref().is_some_and(|card| *card != route.card);
-                let charges = |g: &GatewayPolicy| g.capabilities.charges(self.case.amount.currency);
-                let foreign = self.policy.gateway(&route.gateway).is_some_and(|g| !charges(g));
-                let closed = match policy.other_gateway {
-                    _ if foreign => Some("it does not charge this currency"),
-                    _ if !billing && old_card => Some("the customer just gave another card"),
-                    _ if billing || free => None,
-                    OtherGateway::Freely => None,
-                    OtherGateway::Once if elsewhere == 0 => None,
-                    OtherGateway::Once => Some("another gateway was tried once already"),
-                    OtherGateway::Never => Some("no gain expected there for this decline"),
-                };
-                Candidate {
-                    card: self.around.cards.get(&route.card),
-                    tries: ours.count() as u32 + native,
-                    failed_last: policy.retry == RetryMode::Soon && route.gateway == *last_gateway,
-                    closed,
-                    stated: self.stated_until(&route.card),
-                    route,
-                }
-            })
-            .collect()
-    }
-
-    /// Until when the network ordered to wait with this invoice on this card. It holds for every
-    /// attempt, whoever asks for it.
-    fn stated_until(&self, card: &CardKey) -> Option<Timestamp> {
-        let ours = self.case.attempts.iter().filter(|a| a.card.as_ref() == Some(card));
-        ours.filter_map(|a| Some(a.settled_at? + stated_delay(a.decline.as_ref()?)?)).max()
-    }
-
-    /// The look-ups took their time: another invoice may have used the card meanwhile.
-    pub(super) fn still_open(&self, route: &Route) -> Choice {
-        let mut candidates = self.candidates();
-        candidates.retain(|candidate| candidate.route == *route);
-        routing::choose(&candidates, self.case.amount, self.now, None)
-    }
-
-    fn route_at(&self, gateway: &crate::core::ids::GatewayId) -> Option<Route> {
-        let customer = &self.around.customer;
-        let billing = *gateway == self.case.gateway;
-        let own = self.case.token.as_deref().filter(|_| billing);
-        let method = own
-            .and_then(|token| customer.method(gateway, token))
-            .or_else(|| customer.method_at(gateway));
-        let Some(method) = method else {
-            // The billing gateway may know by itself what the invoice is charged to.
-            let can = self.policy.gateway(gateway).map(|g| &g.capabilities);
-            let knows = can.is_some_and(|c| c.read_invoice && !c.token_only);
-            let named = own.map(ToOwned::to_owned);
-            let card =
-                CardKey::of_token(gateway, named.as_deref().unwrap_or(&self.case.customer_key()));
-            return (billing && (knows || named.is_some())).then_some(Route {
-                gateway: gateway.clone(),
-                token: named,
-                card,
-                customer: None,
-                network_transaction_id: None,
-            });
-        };
-        let same_card = self.case.card.as_ref().is_none_or(|card| *card == method.card);
-        (billing || same_card || method.consent).then(|| Route {
-            gateway: gateway.clone(),
-            token: Some(method.token().to_owned()),
-            card: method.card.clone(),
-            customer: method.gateway_customer.clone(),
-            network_transaction_id: method.network_transaction_id.clone(),
-        })
-    }
-
     /// Everything earlier is known to have failed: the charge leaves, by the route that was chosen.
     pub(super) fn send_attempt(&mut self) {
         let Some(route) = self.case.route.take() else { return self.plan() };
         let number = self.case.attempts.len() as u32 + 1;
         let id = AttemptId::of(&self.case.id, number);
-        let why = self.case.reason.clone();
+        let routed = self.case.routed.take();
+        let mut why = self.case.reason.clone();
+        why.extend(routed.iter().map(|routed| format!("; {}", routed.why)));
+        let considered = routed.map(|routed| routed.considered).unwrap_or_default();
         let off_schedule = std::mem::take(&mut self.case.off_schedule);
         let on_schedule = !off_schedule && !self.case.card_updated && !self.case.forced;
         let charge = ChargeOrder {
@@ -384,7 +291,7 @@ impl Stepper<'_> {
             network_transaction_id: route.network_transaction_id.clone(),
         };
         self.hold_card(&route, &id);
-        self.case.forced = false;
+        let forced = std::mem::take(&mut self.case.forced);
         self.case.attempts.push(Attempt {
             card: Some(route.card),
             at: self.now,
@@ -396,13 +303,14 @@ impl Stepper<'_> {
             payment: None,
             decline: None,
             on_schedule,
+            forced,
             refunded: false,
             decision: Decision {
                 what: "attempt".into(),
                 at: Some(self.now),
                 via: Some(route.gateway.to_string()),
                 why,
-                considered: Vec::new(),
+                considered,
             },
             charge: charge.clone(),
         });
@@ -413,35 +321,10 @@ impl Stepper<'_> {
         self.ask(Order::Charge(charge));
         self.enter(State::Attempting, why, next);
     }
-
-    /// Counts the attempt on its card before it leaves, and keeps others off the card.
-    fn hold_card(&mut self, route: &Route, id: &AttemptId) {
-        let network = self
-            .around
-            .customer
-            .methods
-            .iter()
-            .find(|m| m.card == route.card)
-            .map(|m| (m.facts.network.clone(), m.facts.country.clone()));
-        let noted = CardAttempt {
-            at: self.now,
-            gateway: route.gateway.clone(),
-            amount: self.case.amount,
-            approved: false,
-            attempt: Some(id.clone()),
-        };
-        let card = self.around.card(&route.card);
-        if let Some((network, country)) = network {
-            card.network = network.or(card.network.take());
-            card.country = country.or(card.country.take());
-        }
-        card.in_flight = Some(id.clone());
-        card.note(noted);
-    }
 }
 
 /// The delay that the network stated, where it did.
-fn stated_delay(decline: &Decline) -> Option<SignedDuration> {
+pub(super) fn stated_delay(decline: &Decline) -> Option<SignedDuration> {
     /// "Try again later" without a number: a day is what Mastercard's own table starts from
     /// for a lack of funds.
     const LATER_S: u64 = 24 * 3600;

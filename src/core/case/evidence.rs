@@ -14,6 +14,7 @@ use super::step::{Around, Stepper};
 use super::{Attempt, AttemptOutcome, Case, RecoveredBy, State};
 use crate::core::decline::{self, Category, RetryMode};
 use crate::core::learning::timing::{self, Ask, Charge, Context, End, Group, History, Plan};
+use crate::core::ledger::Considered;
 use crate::core::schedule::Frame;
 
 /// What a case that has ended teaches about days.
@@ -67,10 +68,11 @@ pub(super) fn in_words(plan: &Plan) -> Option<String> {
 }
 
 /// What was considered, for the decision.
-pub(super) fn considered(plan: &Plan) -> Vec<String> {
+pub(super) fn considered(plan: &Plan) -> Vec<Considered> {
     let days: Vec<_> = plan.days.iter().map(|day| format!("day {day}")).collect();
     let first = (plan.first * 100.0).round();
-    vec![format!("planned together: {}; the first alone: {first:.0} %", days.join(", "))]
+    let text = format!("planned together: {}; the first alone: {first:.0} %", days.join(", "));
+    vec![text.into()]
 }
 
 /// What this case teaches about days, once it has ended; `None` where it teaches nothing.
@@ -162,7 +164,8 @@ mod tests {
         assert_eq!(in_words(&plan), None);
         let moved = in_words(&Plan { moved: true, ..plan.clone() }).unwrap();
         assert!(moved.contains("200 cases") && moved.contains("61 %"), "{moved}");
-        assert_eq!(considered(&plan), ["planned together: day 9, day 28; the first alone: 40 %"]);
+        let words: Vec<_> = considered(&plan).iter().map(ToString::to_string).collect();
+        assert_eq!(words, ["planned together: day 9, day 28; the first alone: 40 %"]);
         assert!(Learned::default().timing.is_empty());
     }
 }

@@ -37,6 +37,7 @@ mod native;
 mod outcomes;
 mod people;
 mod reminders;
+mod routes;
 pub mod step;
 #[cfg(test)]
 mod tests;
@@ -157,6 +158,9 @@ pub struct Attempt {
     pub decline: Option<Decline>,
     /// Whether it used up one of the schedule's attempts.
     pub on_schedule: bool,
+    /// A person asked for it: nothing is learned from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
     /// It was given back, or is about to be.
     pub refunded: bool,
     /// What was decided, and why.
@@ -336,6 +340,9 @@ pub struct Case {
     pub check_purpose: Option<CheckPurpose>,
     /// The route that waits for its pre-flight look-up.
     pub route: Option<Route>,
+    /// Why that route, and what else there was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routed: Option<Decision>,
     /// What brought the money back.
     pub recovered_by: Option<RecoveredBy>,
     /// When nobody verified it; contradictions that a person should look at.

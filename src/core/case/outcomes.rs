@@ -37,6 +37,7 @@ impl Stepper<'_> {
         if let Some(why) = self.says_nothing_of_the_first(index, outcome) {
             return self.await_outcome(index, &why);
         }
+        self.teach_routing(index, outcome);
         match outcome {
             ChargeOutcome::Approved { payment, amount, network_transaction_id, method } => {
                 self.learn_of_charge(index, Some(payment), method);

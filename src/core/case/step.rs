@@ -21,7 +21,7 @@ use crate::core::effect::{Effect, Order, Outcome};
 use crate::core::event::{Event, EventKind};
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId};
 use crate::core::input::Input;
-use crate::core::learning::Learned;
+use crate::core::learning::{Learned, outcome as learning};
 use crate::core::ledger::{Decision, EntryKind, LedgerEntry};
 use crate::core::policy::Policy;
 use crate::core::trial::Arm;
@@ -66,6 +66,8 @@ pub struct Step {
     pub effects: Vec<Effect>,
     /// Effects that are taken back if nobody has begun them.
     pub cancelled: Vec<EffectId>,
+    /// What attempts taught about their gateways.
+    pub outcomes: Vec<learning::Outcome>,
 }
 
 /// Takes over what an event tells of the customer and their payment methods. The worker calls this
@@ -136,6 +138,7 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
         check_began_at: None,
         check_purpose: None,
         route: None,
+        routed: None,
         recovered_by: None,
         flags: Vec::new(),
         next: Next { at: None, what: "wait".into(), why: String::new() },
@@ -186,6 +189,7 @@ pub(super) struct Stepper<'a> {
     ledger: Vec<LedgerEntry>,
     effects: Vec<Effect>,
     cancelled: Vec<EffectId>,
+    outcomes: Vec<learning::Outcome>,
 }
 
 impl<'a> Stepper<'a> {
@@ -201,6 +205,7 @@ impl<'a> Stepper<'a> {
             ledger: Vec::new(),
             effects: Vec::new(),
             cancelled: Vec::new(),
+            outcomes: Vec::new(),
         }
     }
 
@@ -230,6 +235,7 @@ impl<'a> Stepper<'a> {
             ledger: self.ledger,
             effects: self.effects,
             cancelled: self.cancelled,
+            outcomes: self.outcomes,
         }
     }
 
@@ -286,6 +292,11 @@ impl<'a> Stepper<'a> {
     }
 
     // ---- what every handler shares ----
+
+    /// Keeps what an attempt told of its gateway.
+    pub(super) fn teach(&mut self, outcome: learning::Outcome) {
+        self.outcomes.push(outcome);
+    }
 
     /// Appends to the ledger.
     pub(super) fn note(&mut self, kind: EntryKind, text: impl Into<String>) {

@@ -50,6 +50,7 @@ pub(crate) fn policy() -> Policy {
         id: id.into(),
         native_retries: NativeRetries::Observe,
         capabilities: capabilities(read),
+        fees: Default::default(),
     };
     let step = |after_days, kind, condition| CampaignStep::of(after_days, kind, condition);
     Policy {

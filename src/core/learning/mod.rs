@@ -9,11 +9,14 @@
 //! | [`timing`] | on which days a declined charge goes through |
 //! | [`routing`] | which gateway approves it, by counters and [`trees`]; [`chance`] chooses |
 //! | [`health`] | whether a gateway is well |
+//! | [`outcome`] | what an attempt taught, as it is kept |
 //! | [`priors`], [`facts`], [`exact`] | where it begins, what it looks at, how it is kept |
 //!
 //! What must stay true: learning is a function of outcomes and their dates; nothing in here can
 //! allow a charge that the rules forbid, it only chooses among days that they leave open. Nothing
 //! is learned from a case that a person forced: whoever feeds this leaves those out.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +24,7 @@ pub mod chance;
 pub mod exact;
 pub mod facts;
 pub mod health;
+pub mod outcome;
 pub mod priors;
 pub mod routing;
 pub mod timing;
@@ -37,11 +41,40 @@ pub struct Learned {
     /// When declined charges go through.
     #[serde(default)]
     pub timing: timing::Timing,
+    /// Which gateway approves what, and whether it is well. Shared, since it is large and a step
+    /// only reads it.
+    #[serde(default, skip_serializing_if = "is_untaught", with = "shared")]
+    pub routing: Arc<routing::Routing>,
+}
+
+fn is_untaught(routing: &Arc<routing::Routing>) -> bool {
+    routing.is_untaught()
+}
+
+/// Shared values are stored as what they are.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Arc<T>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(out)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Arc<T>, D::Error> {
+        T::deserialize(from).map(Arc::new)
+    }
 }
 
 impl Default for Learned {
     fn default() -> Self {
-        Self { version: VERSION, timing: timing::Timing::default() }
+        let (timing, routing) = (timing::Timing::default(), Arc::default());
+        Self { version: VERSION, timing, routing }
     }
 }
 
@@ -90,7 +123,8 @@ impl Learned {
             Some(_) => {}
         }
         let learned: Self = serde_json::from_str(text).map_err(damaged)?;
-        if learned.timing.is_sound() { Ok(learned) } else { Err(UnreadableRecord::Impossible) }
+        let sound = learned.timing.is_sound() && learned.routing.is_sound();
+        if sound { Ok(learned) } else { Err(UnreadableRecord::Impossible) }
     }
 
     /// What it is after this change.
@@ -109,6 +143,7 @@ impl Learned {
     /// Takes over what another learned, as if all its outcomes had been seen here.
     pub fn merge(&mut self, other: &Self) {
         self.timing.merge(&other.timing);
+        Arc::make_mut(&mut self.routing).merge(&other.routing);
     }
 }
 

@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::{Cuts, Facts};
 use super::health::Health;
-use super::priors;
+pub use super::outcome::{Answer, Outcome};
 use super::trees::{Forest, Row, Settings};
+use super::{Relearn, priors};
 use crate::core::ids::GatewayId;
 
 /// The version of [`Routing`].
@@ -28,33 +29,14 @@ pub const HALF_LIFE: SignedDuration = SignedDuration::from_hours(24 * 365);
 const GROUPS: usize = 6_000;
 /// Groups by network of a gateway at most, and gateways.
 const BROAD_GROUPS: usize = 32;
+/// The newest outcomes, which the trees are grown from: so many are kept one by one.
+pub const RECENT: u64 = 5_000;
+/// After how many outcomes the record is kept whole; between, each outcome is kept by itself.
+const KEPT_EVERY: u64 = 256;
+/// After how many outcomes the trees are grown anew: a tenth of all, within these bounds.
+const GROWN_EVERY: (u64, u64) = (256, 2_000);
 /// Below this health an outcome teaches less of the gateway's lasting rate.
 const UNWELL: f64 = 0.8;
-
-/// What came of an attempt, as far as routing learns from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// Approved.
-    Approved,
-    /// Declined by the bank.
-    Declined,
-    /// No bank was reached.
-    Technical,
-}
-
-/// One outcome to learn from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// When the attempt was made.
-    pub at: Timestamp,
-    /// Through which gateway.
-    pub gateway: GatewayId,
-    /// What was known before.
-    pub facts: Facts,
-    /// What came of it.
-    pub answer: Answer,
-}
 
 /// What an attempt is expected to do.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -143,16 +125,93 @@ pub struct Routing {
     gateways: BTreeMap<GatewayId, OfGateway>,
     health: BTreeMap<GatewayId, Health>,
     model: Option<Model>,
+    /// How many outcomes taught it, one by one: the number of the next.
+    #[serde(default)]
+    taught: u64,
+    /// How many of them it held when it was last kept whole.
+    #[serde(default)]
+    kept: u64,
+    /// How many of them there were when the trees were last grown.
+    #[serde(default)]
+    grown_at: u64,
+    /// The first outcome that the trees may grow from: those before were told to be forgotten.
+    #[serde(default)]
+    since: u64,
 }
 
 impl Default for Routing {
     fn default() -> Self {
         let (gateways, health) = (BTreeMap::new(), BTreeMap::new());
-        Self { version: VERSION, gateways, health, model: None }
+        let (taught, kept, grown_at, since) = (0, 0, 0, 0);
+        Self { version: VERSION, gateways, health, model: None, taught, kept, grown_at, since }
     }
 }
 
 impl Routing {
+    /// Learns from the next outcome; gives its number.
+    pub fn teach(&mut self, outcome: &Outcome) -> u64 {
+        self.observe(outcome);
+        self.taught += 1;
+        self.taught - 1
+    }
+
+    /// How many outcomes taught it, one by one.
+    pub fn taught(&self) -> u64 {
+        self.taught
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_untaught(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether so many outcomes came since it was last kept whole that it is to be kept again.
+    pub fn is_to_be_kept(&self) -> bool {
+        self.taught - self.kept.min(self.taught) >= KEPT_EVERY
+    }
+
+    /// Whether so many outcomes came since the trees were grown that they are to be grown anew.
+    fn is_to_be_grown(&self) -> bool {
+        let every = (self.grown_at / 10).clamp(GROWN_EVERY.0, GROWN_EVERY.1);
+        self.taught - self.grown_at.min(self.taught) >= every
+    }
+
+    /// Makes it ready to be kept whole. `recent` are the newest outcomes, oldest first, up to
+    /// [`RECENT`] of them; the trees are grown from these where it is time.
+    pub fn keep(&mut self, recent: &[Outcome]) {
+        self.kept = self.taught;
+        if self.is_to_be_grown() {
+            self.grown_at = self.taught;
+            let from = recent.len().saturating_sub(RECENT as usize);
+            self.refit(&recent[from..], &Settings::default());
+        }
+    }
+
+    /// The number of the oldest outcome that is still needed.
+    pub fn oldest_needed(&self) -> u64 {
+        self.taught.saturating_sub(RECENT).max(self.since)
+    }
+
+    /// Goes on with the numbers of the record whose place it takes: outcomes are kept by them.
+    pub fn go_on_from(&mut self, own: &Self, change: &Relearn) {
+        (self.taught, self.kept, self.grown_at) = (own.taught, own.taught, own.taught);
+        self.since = match change {
+            Relearn::Merge(_) => own.since,
+            Relearn::Replace(_) | Relearn::Reset => own.taught,
+        };
+    }
+
+    /// Whether it could have been learned: a record from elsewhere may say anything.
+    pub fn is_sound(&self) -> bool {
+        let count = |cell: &Cell| {
+            [cell.approved, cell.declined].iter().all(|count| count.is_finite() && *count >= 0.0)
+        };
+        let of_network =
+            |network: &OfNetwork| count(&network.all) && network.groups.values().all(count);
+        let of_gateway = |own: &OfGateway| count(&own.all) && own.networks.values().all(of_network);
+        self.is_understood() && self.gateways.values().all(of_gateway)
+    }
+
     /// Learns from one outcome.
     pub fn observe(&mut self, outcome: &Outcome) {
         let known = self.gateways.contains_key(&outcome.gateway);

@@ -8,12 +8,13 @@
 
 use jiff::Timestamp;
 
-use super::{Candidate, Choice, left_in_words, times};
+use super::{Candidate, Choice, opened};
 use crate::core::ids::GatewayId;
 use crate::core::learning::chance::{self, Guess};
 use crate::core::learning::facts::Facts;
 use crate::core::learning::health::Gate;
 use crate::core::learning::routing::Routing;
+use crate::core::ledger::{Considered, Share};
 use crate::core::money::Money;
 use crate::core::worth::{Fees, PARTS};
 
@@ -22,6 +23,8 @@ use crate::core::worth::{Fees, PARTS};
 pub enum Exploring {
     /// Nothing: the best estimate is taken. For questions of what would have been.
     No,
+    /// Nothing, and no estimate is followed: of those that are worth it the least tried goes first.
+    Order,
     /// Each gateway as often as it is the best by all that is known (Thompson sampling), and each
     /// at least its share of this floor.
     Floor(f64),
@@ -29,6 +32,9 @@ pub enum Exploring {
 
 /// How often all gateways together are asked for the sake of learning.
 pub const FLOOR: f64 = 0.05;
+/// Outcomes of the open gateways together, below which the least tried goes first: that asks all
+/// of them, and is what is known to be good when nothing else is.
+const ENOUGH: f64 = 20.0;
 
 /// What the choice may rest on besides the rules.
 #[derive(Debug, Clone, Copy)]
@@ -129,42 +135,100 @@ fn best_of(weighed: &[Weighed]) -> Option<usize> {
 /// to each. `considered` has the others.
 pub(super) fn choose(
     open: &[(&Candidate<'_>, u32)],
-    mut considered: Vec<String>,
+    mut considered: Vec<Considered>,
     (amount, now): (Money, Timestamp),
     evidence: &Evidence<'_>,
 ) -> Choice {
+    let all = open.len() + considered.len();
     // After a technical failure not the one that just failed, where there is another.
     let all_failed = open.iter().all(|(candidate, _)| candidate.failed_last);
-    let fresh = open.iter().filter(|(candidate, _)| all_failed || !candidate.failed_last);
-    let fresh: Vec<_> = fresh.collect();
+    let (fresh, failed): (Vec<_>, Vec<_>) =
+        open.iter().copied().partition(|(candidate, _)| all_failed || !candidate.failed_last);
     let facts: Vec<Facts> =
         fresh.iter().map(|(candidate, _)| facts_of(candidate, evidence.facts)).collect();
     let worth = evidence.worth.unwrap_or(amount.minor.saturating_mul(PARTS));
     let gateways = fresh.iter().map(|(candidate, _)| &candidate.route.gateway).zip(&facts);
-    let weighed = weigh(gateways, worth, now, evidence);
-    let own = fresh.iter().zip(&weighed).map(|((candidate, left), weighed)| {
-        format!(
-            "{}: open, {}, {}; {}, chosen with {:.2} %",
-            weighed.gateway,
-            times(candidate.tries),
-            left_in_words(*left),
-            in_words(weighed, amount),
-            // Exact enough to judge other routings by, later.
-            weighed.propensity * 100.0,
-        )
+    let mut weighed = weigh(gateways, worth, now, evidence);
+    let by_order = goes_by_order(&weighed, now, evidence);
+    if by_order {
+        least_tried(&fresh, &mut weighed);
+    }
+    let best = best_of(&weighed).filter(|best| weighed[*best].value > 0);
+    let propensities: Vec<f64> = weighed.iter().map(|one| one.propensity).collect();
+    let taken = best.map(|_| chance::take(&propensities, evidence.draw));
+    let own = fresh.iter().zip(&weighed).enumerate().map(|(at, ((candidate, left), one))| {
+        let why_not = why_not(one, taken.filter(|taken| *taken != at).is_some(), by_order);
+        let words = if by_order { None } else { Some(weighed_in_words(one, amount)) };
+        told(opened(candidate, *left), one, (amount, words), why_not)
     });
+    let just_failed = failed.iter().map(|(candidate, left)| {
+        let why_not = Some("it just failed, and another is open".to_owned());
+        Considered { why_not, ..opened(candidate, *left) }
+    });
+    let own: Vec<_> = own.chain(just_failed).collect();
     considered.splice(0..0, own);
-    let Some(best) = best_of(&weighed).filter(|best| weighed[*best].value > 0) else {
+    let (Some(best), Some(taken)) = (best, taken) else {
         let why = "no open gateway is expected to bring more than its fees".to_owned();
         return Choice::NotWorth { why, considered };
     };
-    let propensities: Vec<f64> = weighed.iter().map(|one| one.propensity).collect();
-    let taken = chance::take(&propensities, evidence.draw);
-    Choice::Take {
-        route: fresh[taken].0.route.clone(),
-        why: reason(&weighed[taken], &weighed[best], amount),
-        considered,
+    let why = match by_order {
+        true => super::reason(fresh[taken].0, open.len(), all),
+        false => reason(&weighed[taken], &weighed[best], amount),
+    };
+    Choice::Take { route: fresh[taken].0.route.clone(), why, considered }
+}
+
+/// Whether the estimates are not followed: nobody wants it, or they rest on too little.
+fn goes_by_order(weighed: &[Weighed], now: Timestamp, evidence: &Evidence<'_>) -> bool {
+    let known = weighed.iter().map(|one| evidence.learned.weight(&one.gateway, now)).sum::<f64>();
+    evidence.exploring == Exploring::Order || known < ENOUGH
+}
+
+/// Of those that are worth it the least tried, the first among equals; a probe only where there is
+/// nothing else.
+fn least_tried(fresh: &[(&Candidate<'_>, u32)], weighed: &mut [Weighed]) {
+    weighed.iter_mut().for_each(|one| one.propensity = 0.0);
+    let worth_it = (0..weighed.len()).filter(|at| weighed[*at].value > 0);
+    let first = worth_it.min_by_key(|at| (weighed[*at].probe, fresh[*at].0.tries));
+    if let Some(first) = first {
+        weighed[first].propensity = 1.0;
     }
+}
+
+/// Why a gateway that was open was not taken.
+fn why_not(one: &Weighed, another_was: bool, by_order: bool) -> Option<String> {
+    let why = match one {
+        _ if one.value <= 0 => "it is not expected to bring more than its fees",
+        _ if !another_was => return None,
+        _ if one.probe => "it failed several times in a row, and is only probed",
+        _ if by_order => "another was tried less, or is before it in order",
+        _ => "another is expected to leave more, or was drawn",
+    };
+    Some(why.to_owned())
+}
+
+/// An open gateway with all that was weighed.
+fn told(
+    opened: Considered,
+    one: &Weighed,
+    (amount, words): (Money, Option<String>),
+    why_not: Option<String>,
+) -> Considered {
+    let mut text = opened.text;
+    text.extend(words.map(|words| format!("; {words}")));
+    Considered {
+        text,
+        p: Some(Share::of(one.p)),
+        value: Some(Money::new(one.value / PARTS, amount.currency)),
+        propensity: Some(Share::of(one.propensity)),
+        why_not,
+        ..opened
+    }
+}
+
+/// Exact enough to judge other routings by, later.
+fn weighed_in_words(one: &Weighed, amount: Money) -> String {
+    format!("{}, chosen with {:.2} %", in_words(one, amount), one.propensity * 100.0)
 }
 
 /// What is known of an attempt by this candidate.

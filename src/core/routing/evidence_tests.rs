@@ -100,7 +100,7 @@ fn the_most_valuable_is_taken_and_the_ledger_can_say_why() {
         "c is expected to leave most: 30 % to be approved, 14.87 USD to be expected after fees"
     );
     assert_eq!(considered.len(), 4);
-    assert!(considered[2].ends_with("chosen with 100.00 %"), "{considered:?}");
+    assert!(considered[2].text.ends_with("chosen with 100.00 %"), "{considered:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use minijinja::{Value, context};
 use super::{CaseView, CasesView, Shell, css, fill};
 use crate::core::case::{Attempt, AttemptOutcome, Case, Message, MessageStatus, State};
 use crate::core::decline::Category;
-use crate::core::ledger::{EntryKind, LedgerEntry, with_times};
+use crate::core::ledger::{Decision, EntryKind, LedgerEntry, with_times};
 use crate::core::trial::Arm;
 use crate::message::format;
 use crate::message::locale::{Language, Locale};
@@ -259,6 +259,8 @@ fn attempt(attempt: &Attempt, shell: &Shell) -> Value {
         gateway => attempt.charge.gateway.as_str(),
         outcome,
         decline => attempt.decline.as_ref().map(|d| decline(d.category)),
+        why => with_times(&attempt.decision.why, |at| when(at, shell)),
+        considered => considered(&attempt.decision, shell),
     }
 }
 
@@ -272,8 +274,13 @@ fn entry(entry: &LedgerEntry, shell: &Shell) -> Value {
         iso => entry.at.to_string(),
         text => with_times(&entry.text, |at| when(at, shell)),
         why,
-        considered => decision.map(|d| d.considered.clone()).unwrap_or_default(),
+        considered => decision.map(|d| considered(d, shell)).unwrap_or_default(),
     }
+}
+
+fn considered(decision: &Decision, shell: &Shell) -> Vec<String> {
+    let words = decision.considered.iter().map(ToString::to_string);
+    words.map(|words| with_times(&words, |at| when(at, shell))).collect()
 }
 
 fn message(message: &MessageRecord, shell: &Shell) -> Value {

@@ -9,12 +9,10 @@
 use serde::Deserialize;
 
 use crate::core::ids::GatewayId;
-use crate::core::worth::{Fee, Fees};
+use crate::core::worth::{self, Fee, Fees};
 
 /// Decimals that are kept.
 const DECIMALS: usize = 4;
-/// Larger amounts are mistakes: a hundred thousand millions.
-const LARGEST: i64 = 1_000_000_000_000_000;
 
 /// An amount that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,19 +37,7 @@ pub enum FeesError {
 
 /// A decimal number in ten-thousandths.
 pub fn exact(cell: &str) -> Option<i64> {
-    let (digits, negative) = match cell.strip_prefix('-') {
-        Some(digits) => (digits, true),
-        None => (cell, false),
-    };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let fraction = fraction.trim_end_matches('0');
-    let all_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || fraction.len() > DECIMALS
-    {
-        return None;
-    }
-    let value: i64 = format!("{whole}{fraction:0<DECIMALS$}").parse().ok()?;
-    (value <= LARGEST).then_some(if negative { -value } else { value })
+    worth::exact(cell, DECIMALS)
 }
 
 /// Ten-thousandths as a number to show.

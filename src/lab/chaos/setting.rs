@@ -177,7 +177,8 @@ fn draw_gateway(
         horizon_s: horizon as u32,
     };
     let id = GatewayId(["alpha", "beta", "gamma", "delta", "epsilon"][number.min(4)].to_owned());
-    let policy = GatewayPolicy { id, native_retries: NativeRetries::Observe, capabilities };
+    let (native_retries, fees) = (NativeRetries::Observe, Default::default());
+    let policy = GatewayPolicy { id, native_retries, capabilities, fees };
     (policy, (lag, SignedDuration::from_secs(settle)))
 }
 

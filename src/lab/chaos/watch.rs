@@ -17,6 +17,7 @@ use crate::core::case::{Case, State};
 use crate::core::customer::Customer;
 use crate::core::ids::{CardKey, CaseId, GatewayId, MessageId};
 use crate::core::learning::Learned;
+use crate::core::learning::outcome::Outcome;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{
@@ -147,6 +148,10 @@ impl Store for Watched {
 
     async fn learned(&self) -> Result<Arc<Learned>> {
         self.inner.learned().await
+    }
+
+    async fn outcomes(&self, from: u64) -> Result<Vec<Outcome>> {
+        self.inner.outcomes(from).await
     }
 
     async fn policy(&self, version: &str) -> Result<Option<Policy>> {

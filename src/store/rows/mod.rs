@@ -16,13 +16,14 @@ use jiff::Timestamp;
 
 use super::{
     Appended, Backlog, CaseFilter, Commit, ExportRecord, InboxEntry, InboxRecord, MessageRecord,
-    OutboxEntry, Page, Store, StoreError, keys,
+    OutboxEntry, Page, Store, StoreError,
 };
 use crate::core::card::Card;
 use crate::core::case::{Case, State};
 use crate::core::customer::Customer;
 use crate::core::ids::{CardKey, CaseId, GatewayId, MessageId};
 use crate::core::learning::Learned;
+use crate::core::learning::outcome::Outcome;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 
@@ -170,7 +171,11 @@ impl<B: Backend> Store for B {
     }
 
     async fn learned(&self) -> Result<Arc<Learned>, StoreError> {
-        Ok(get(self.rows(), keys::LEARNED)?.unwrap_or_default())
+        read::learned(self.rows())
+    }
+
+    async fn outcomes(&self, from: u64) -> Result<Vec<Outcome>, StoreError> {
+        read::outcomes(self.rows(), from)
     }
 
     async fn policy(&self, version: &str) -> Result<Option<Policy>, StoreError> {

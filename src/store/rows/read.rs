@@ -17,6 +17,9 @@ use crate::core::card::Card;
 use crate::core::case::{Case, State};
 use crate::core::customer::Customer;
 use crate::core::ids::{CardKey, CaseId, GatewayId, MessageId};
+use crate::core::learning::Learned;
+use crate::core::learning::outcome::Outcome;
+use crate::core::learning::routing::Routing;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{
@@ -193,6 +196,25 @@ pub(crate) fn messages_of(
         messages.extend(message(rows, keys::last_part(&key))?);
     }
     Ok(messages)
+}
+
+/// What was learned: of gateways as it was last kept whole, and what came since.
+pub(crate) fn learned(rows: &dyn Rows) -> Result<Arc<Learned>, StoreError> {
+    let learned = get::<Learned>(rows, keys::LEARNED)?.unwrap_or_default();
+    let mut routing = get::<Routing>(rows, keys::ROUTING)?.unwrap_or_default();
+    for outcome in outcomes(rows, routing.taught())? {
+        Arc::make_mut(&mut routing).teach(&outcome);
+    }
+    Ok(Arc::new(Learned { routing, ..Learned::clone(&learned) }))
+}
+
+pub(crate) fn outcomes(rows: &dyn Rows, from: u64) -> Result<Vec<Outcome>, StoreError> {
+    let (begin, end) = (keys::outcome(from), keys::end_of(keys::OUTCOMES));
+    let found = rows.scan(&Scan::first(begin, end, usize::MAX))?;
+    let outcome = |(key, value): (String, Value)| {
+        Outcome::of(value).ok_or_else(|| damaged(&key, "it is no outcome"))
+    };
+    found.into_iter().map(|row| outcome(row).map(Arc::unwrap_or_clone)).collect()
 }
 
 fn message(rows: &dyn Rows, id: &str) -> Result<Option<MessageRecord>, StoreError> {

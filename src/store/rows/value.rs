@@ -17,6 +17,8 @@ use crate::core::case::Case;
 use crate::core::customer::Customer;
 use crate::core::effect::Effect;
 use crate::core::learning::Learned;
+use crate::core::learning::outcome::Outcome;
+use crate::core::learning::routing::Routing;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{InboxRecord, MessageRecord, keys};
@@ -98,7 +100,9 @@ pub(crate) enum Value {
     Marker(Arc<Marker>),
     Message(Arc<MessageRecord>),
     Number(u64),
+    Outcome(Arc<Outcome>),
     Policy(Arc<Policy>),
+    Routing(Arc<Routing>),
     Time(Timestamp),
     Waiting(Arc<Waiting>),
 }
@@ -137,7 +141,9 @@ stored!(
     LinkKey(LinkKey),
     Marker(Marker),
     Message(MessageRecord),
+    Outcome(Outcome),
     Policy(Policy),
+    Routing(Routing),
     Waiting(Waiting),
 );
 
@@ -156,7 +162,9 @@ impl Serialize for Value {
             Self::Marker(record) => record.as_ref().serialize(out),
             Self::Message(record) => record.as_ref().serialize(out),
             Self::Number(number) => number.serialize(out),
+            Self::Outcome(record) => record.as_ref().serialize(out),
             Self::Policy(record) => record.as_ref().serialize(out),
+            Self::Routing(record) => record.as_ref().serialize(out),
             Self::Time(time) => time.serialize(out),
             Self::Waiting(record) => record.as_ref().serialize(out),
         }
@@ -179,10 +187,12 @@ impl Value {
             ("input", _) => record::<InboxRecord, D>(from),
             ("ledger", _) => record::<LedgerEntry, D>(from),
             ("message", _) => record::<MessageRecord, D>(from),
+            ("outcome", _) => record::<Outcome, D>(from),
             ("policy", _) => record::<Policy, D>(from),
             ("waiting", _) => record::<Waiting, D>(from),
             ("meta", "learned") => record::<Learned, D>(from),
             ("meta", "link_key") => record::<LinkKey, D>(from),
+            ("meta", "routing") => record::<Routing, D>(from),
             ("meta", "marker") => record::<Marker, D>(from),
             ("closed", _) | ("meta", "test_clock") => Timestamp::deserialize(from).map(Self::Time),
             ("meta", "next_effect" | "next_input" | "run") | ("x", "count" | "seen") => {

@@ -17,7 +17,7 @@ use super::{Rows as _, Scan, get, portable};
 use crate::core::case::Case;
 use crate::core::effect::Effect;
 use crate::core::ids::{CaseId, EffectId};
-use crate::core::learning::Relearn;
+use crate::core::learning::{Learned, Relearn};
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{
@@ -40,13 +40,15 @@ impl Write {
     /// Roughly how many bytes it will write: what bounds a group.
     pub(crate) fn weight(&self) -> usize {
         const SMALL: usize = 4 * 1024;
-        /// What was learned, of a large merchant.
+        /// What was learned, of a large merchant: of days, and as much of gateways.
         const LEARNED: usize = 512 * 1024;
         match self {
             Self::Append(records) => records.iter().map(|r| SMALL + raw_len(&r.body)).sum(),
             Self::Commit(commit) => {
                 let learned = commit.learned.as_ref().map_or(0, |_| LEARNED);
-                SMALL * (1 + commit.cases.len() + commit.messages.len()) + learned
+                let routing = commit.routing.as_ref().map_or(0, |_| LEARNED);
+                let small = 1 + commit.cases.len() + commit.messages.len();
+                SMALL * small + learned + routing
             }
             Self::Import(records) => SMALL * records.len(),
             Self::Claim { .. } | Self::Policy(_) | Self::TestClock(_) => SMALL,
@@ -161,7 +163,29 @@ fn commit(over: &mut Overlay<'_>, commit: Commit) -> Result<(), StoreError> {
         over.put(keys::message(&message.id), message)?;
     }
     if let Some(learned) = commit.learned {
-        over.put_value(keys::LEARNED.to_owned(), Value::Learned(learned))?;
+        // What it says of gateways has rows of its own.
+        let learned = Learned { routing: Arc::default(), ..Learned::clone(&learned) };
+        over.put(keys::LEARNED.to_owned(), learned)?;
+    }
+    for (number, outcome) in commit.outcomes {
+        let key = keys::outcome(number);
+        if over.get(&key)?.is_some() {
+            return Err(applied(format!("outcome {number}")));
+        }
+        over.put(key, outcome)?;
+    }
+    if let Some(routing) = commit.routing {
+        forget_outcomes(over, routing.oldest_needed())?;
+        over.put_value(keys::ROUTING.to_owned(), Value::Routing(routing))?;
+    }
+    Ok(())
+}
+
+/// Those older than this one are in the counts, and no tree grows from them any more.
+fn forget_outcomes(over: &mut Overlay<'_>, oldest: u64) -> Result<(), StoreError> {
+    let old = over.scan(&Scan::first(keys::OUTCOMES, keys::outcome(oldest), usize::MAX))?;
+    for (key, _) in old {
+        over.remove(key)?;
     }
     Ok(())
 }

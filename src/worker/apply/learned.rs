@@ -3,15 +3,19 @@
 //! Why here: a case and what it taught are one transaction, so a crash can neither lose the lesson
 //! nor count it twice.
 //!
-//! What must stay true: a case teaches once, when it ends; one that opens as ended teaches nothing.
+//! What must stay true: a case teaches about days once, when it ends; one that opens as ended
+//! teaches nothing. An attempt teaches about its gateway once, when its outcome becomes known. What
+//! is remembered between batches is what the store holds: a batch that is not committed leaves
+//! nothing, and only the worker's one loop writes.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use super::Batch;
+use super::{Applier, Batch};
 use crate::core::case::evidence;
 use crate::core::case::step::{Around, zone_of};
 use crate::core::case::{Case, State};
 use crate::core::customer::Customer;
+use crate::core::learning::outcome::Outcome;
 use crate::core::learning::{Learned, Relearn};
 use crate::core::policy::Policy;
 use crate::store::StoreError;
@@ -32,7 +36,10 @@ impl Batch<'_> {
         if let Some(learned) = &self.learned {
             return Ok(learned.clone());
         }
-        let learned = self.store().learned().await?;
+        let learned = match self.applier.recall() {
+            Some(learned) => learned,
+            None => self.store().learned().await?,
+        };
         self.learned = Some(learned.clone());
         Ok(learned)
     }
@@ -41,13 +48,43 @@ impl Batch<'_> {
     pub(super) async fn relearn(&mut self, change: &Relearn) -> Result<(), StoreError> {
         match self.learned().await?.changed(change) {
             Ok(learned) => {
+                let own = self.learned.take().unwrap_or_default();
+                let mut learned = learned;
+                Arc::make_mut(&mut learned.routing).go_on_from(&own.routing, change);
                 let learned = Arc::new(learned);
                 self.commit.learned = Some(learned.clone());
+                self.commit.routing = Some(learned.routing.clone());
                 self.learned = Some(learned);
             }
             // It was read before it was kept.
             Err(error) => tracing::warn!(%error, "what was learned is left as it is"),
         }
+        Ok(())
+    }
+
+    /// Counts what attempts told of their gateways in a step.
+    pub(super) fn teach_routing(&mut self, outcomes: &[Outcome]) {
+        if outcomes.is_empty() {
+            return;
+        }
+        let mut learned = self.learned.take().unwrap_or_default();
+        let routing = Arc::make_mut(&mut Arc::make_mut(&mut learned).routing);
+        for outcome in outcomes {
+            self.commit.outcomes.push((routing.teach(outcome), outcome.clone()));
+        }
+        self.learned = Some(learned);
+    }
+
+    /// Lets what was learned of gateways be kept whole, where it is time; the trees grow with it.
+    pub(super) async fn keep_routing(&mut self) -> Result<(), StoreError> {
+        let Some(learned) = self.learned.as_mut().filter(|l| l.routing.is_to_be_kept()) else {
+            return Ok(());
+        };
+        let mut recent = self.applier.store.outcomes(learned.routing.oldest_needed()).await?;
+        recent.extend(self.commit.outcomes.iter().map(|(_, outcome)| outcome.clone()));
+        let routing = &mut Arc::make_mut(learned).routing;
+        Arc::make_mut(routing).keep(&recent);
+        self.commit.routing = Some(routing.clone());
         Ok(())
     }
 
@@ -62,5 +99,21 @@ impl Batch<'_> {
         Arc::make_mut(&mut learned).timing.learn_case(&lesson.tries, lesson.end);
         self.commit.learned = Some(learned.clone());
         self.learned = Some(learned);
+    }
+}
+
+impl Applier {
+    /// Takes what the last batch left. Whoever takes it brings it back, or the store is read again.
+    fn recall(&self) -> Option<Arc<Learned>> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(super) fn remember(&self, learned: Arc<Learned>) {
+        *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(learned);
+    }
+
+    /// Lets the store be read again: somebody else wrote what was learned.
+    pub fn forget_learned(&self) {
+        self.recall();
     }
 }

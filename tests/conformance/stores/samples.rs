@@ -79,6 +79,7 @@ pub(crate) fn case(n: i64) -> Case {
         check_began_at: None,
         check_purpose: None,
         route: None,
+        routed: None,
         recovered_by: None,
         flags: Vec::new(),
         next: Next { at: None, what: "attempt".into(), why: "payday".into() },
