@@ -20,6 +20,8 @@ mod family_tests;
 mod moving;
 #[path = "race_tests.rs"]
 mod races;
+#[path = "routes_tests.rs"]
+mod routes_tests;
 #[path = "trial_tests.rs"]
 mod trial;
 
@@ -133,6 +135,7 @@ struct Story {
     now: Timestamp,
     effects: Vec<Effect>,
     ledger: Vec<String>,
+    outcomes: Vec<crate::core::learning::outcome::Outcome>,
 }
 
 impl Story {
@@ -158,6 +161,7 @@ impl Story {
             now,
             effects: Vec::new(),
             ledger: Vec::new(),
+            outcomes: Vec::new(),
         };
         story.take(step);
         story
@@ -167,6 +171,7 @@ impl Story {
         self.case = step.case;
         self.effects.extend(step.effects);
         self.effects.retain(|effect| !step.cancelled.contains(&effect.id));
+        self.outcomes.extend(step.outcomes);
         self.ledger.extend(step.ledger.into_iter().map(|entry| entry.text));
     }
 

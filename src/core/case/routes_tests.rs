@@ -1,0 +1,100 @@
+//! Stories of routes: an attempt teaches once, evidence moves it, and fees stop it.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::core::learning::Learned;
+use crate::core::learning::facts::Facts;
+use crate::core::learning::outcome::{Answer, Outcome as Lesson};
+use crate::core::worth::Fee;
+
+fn smart() -> Policy {
+    Policy { schedule: Schedule::Smart, ..policy() }
+}
+
+/// `stripe` approved nine in ten, `backup` one in ten.
+fn learned() -> Arc<Learned> {
+    let mut learned = Learned::default();
+    let routing = Arc::make_mut(&mut learned.routing);
+    for number in 0..400_i64 {
+        for (gateway, approved) in [("stripe", number % 10 > 0), ("backup", number % 10 == 0)] {
+            routing.teach(&Lesson {
+                at: "2026-11-01T00:00:00Z".parse().unwrap(),
+                gateway: gateway.into(),
+                facts: Facts::default(),
+                answer: if approved { Answer::Approved } else { Answer::Declined },
+            });
+        }
+    }
+    Arc::new(learned)
+}
+
+#[test]
+fn an_attempt_teaches_once_and_with_what_was_known_before_it() {
+    let mut story = Story::of(failed(Category::GenericDecline, Advice::None));
+    story.clear().charged(unknown());
+    assert_eq!(story.outcomes, [], "nobody knows yet");
+    let made_at = story.case.attempts[0].at;
+    let refused = declined(decline(Category::InsufficientFunds, Advice::None));
+    let Order::Check(order) = story.until_effect().clone() else { panic!("no look-up") };
+    let id = order.attempts[0].charge.attempt.clone();
+    let attempts = vec![(id, LookUpAnswer::Found(refused))];
+    let invoice = Some(open_invoice());
+    story.answer(Outcome::Checked(CheckReport { invoice, invoice_error: None, attempts }));
+    assert_eq!(story.outcomes.len(), 1);
+    let lesson = &story.outcomes[0];
+    assert_eq!((lesson.gateway.as_str(), lesson.answer), ("backup", Answer::Declined));
+    assert_eq!((lesson.at, lesson.facts.category), (made_at, Some(Category::GenericDecline)));
+    assert_eq!((lesson.facts.attempt, lesson.facts.tried_here), (2, 0));
+    assert_eq!(lesson.facts.network.as_deref(), Some("visa"));
+}
+
+#[test]
+fn what_a_person_forced_teaches_no_routing() {
+    let mut story = Story::of(failed(Category::InsufficientFunds, Advice::None));
+    story.input(Input::Operator(OperatorAction::Retry));
+    story.clear().charged(approved("pi_1"));
+    assert_eq!(story.outcomes, []);
+}
+
+#[test]
+fn evidence_moves_the_attempt_and_the_decision_keeps_what_was_considered() {
+    let mut taken = [0; 2];
+    for number in 0..40 {
+        let invoice = Some(format!("in_{number}"));
+        let event = Event { invoice, ..failed(Category::GenericDecline, Advice::None) };
+        let mut story = Story::with(event, smart());
+        story.around.learned = learned();
+        let charge = story.clear().charge();
+        taken[usize::from(charge.gateway.as_str() == "backup")] += 1;
+        let considered = &story.case.attempts[0].decision.considered;
+        let sum: f64 = considered.iter().filter_map(|one| one.propensity).map(|p| p.get()).sum();
+        assert!((sum - 1.0).abs() < 1e-5, "{considered:?}");
+        assert_eq!(considered.iter().filter(|one| one.why_not.is_none()).count(), 1);
+    }
+    // By the rules alone the one that was not tried yet goes first: `backup`, always.
+    assert!(taken[0] > 30, "{taken:?}");
+}
+
+#[test]
+fn an_attempt_that_is_not_worth_its_fees_is_not_made_and_the_case_ends_at_its_window() {
+    let mut policy = smart();
+    for gateway in &mut policy.gateways {
+        let fee = Fee { declined: 2_900_000, ..Fee::default() };
+        gateway.fees.insert("USD".parse().unwrap(), fee);
+    }
+    let mut story = Story::with(failed(Category::InsufficientFunds, Advice::None), policy);
+    for _ in 0..60 {
+        match story.effects.first().map(|effect| effect.order.clone()) {
+            Some(Order::Send(_)) => story.answer(Outcome::Sent(SendOutcome::Unknown)),
+            Some(Order::Check(_)) => story.clear(),
+            Some(Order::Charge(charge)) => panic!("charged: {charge:?}"),
+            Some(_) => story.answer(Outcome::Acted(Ok(()))),
+            None if story.case.due_at().is_none() => break,
+            None => story.due(),
+        };
+    }
+    assert!(story.told("expected to bring more than its fees"), "{:?}", story.ledger);
+    assert_eq!(story.case.state, State::Exhausted);
+    assert!(story.case.attempts.is_empty());
+}
