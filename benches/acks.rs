@@ -156,6 +156,7 @@ fn real_router(path: &Path, device: Arc<dyn Device>) -> Router {
         policy: Arc::new(policy()),
         access: Default::default(),
         link_key: [0; 32],
+        client_address_header: None,
     })
 }
 

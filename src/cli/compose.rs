@@ -76,8 +76,14 @@ pub(crate) async fn compose(
             banner_secret: config.access.banner_secret.as_ref().map(|s| s.get().clone()),
         },
         link_key,
+        client_address_header: client_address_header(config)?,
     };
     Ok(Service { state, worker, handle, reconciler })
+}
+
+fn client_address_header(config: &Config) -> anyhow::Result<Option<http::HeaderName>> {
+    let name = config.server.client_address_header.as_deref();
+    name.map(|name| name.parse().context("read server.client_address_header")).transpose()
 }
 
 /// A client for each gateway of the merchant file, in its order.

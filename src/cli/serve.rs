@@ -6,6 +6,7 @@
 //! within ten seconds; a store that refuses ends the process with exit code 1, and the gateways
 //! send again.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -103,7 +104,8 @@ pub(super) async fn run_service(
     let stopping = CancellationToken::new();
     let mut worker = tokio::spawn(worker.run(stopping.clone()));
     let closing = stopping.clone();
-    let routes = axum::serve(listener, http::router(state))
+    let routes = http::router(state).into_make_service_with_connect_info::<SocketAddr>();
+    let routes = axum::serve(listener, routes)
         .with_graceful_shutdown(async move { closing.cancelled().await });
     let mut routes = tokio::spawn(async move { routes.await });
     readiness.ready();

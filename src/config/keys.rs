@@ -81,6 +81,7 @@ pub(super) const ROOT: &[Key] = &[
     key("retries", Kind::Table(RETRIES)),
     key("reminders", Kind::Table(REMINDERS)),
     key("contact_policies", Kind::Named(CONTACT_POLICY)),
+    key("page", Kind::Table(PAGE)),
     key("final_action", Kind::Table(FINAL_ACTION)),
     key("access", Kind::Table(ACCESS)),
     key("email", Kind::Table(EMAIL)),
@@ -101,7 +102,11 @@ const MERCHANT: &[Key] = &[
     key("logo_url", HTTP_URL),
 ];
 
-const SERVER: &[Key] = &[key("listen", Kind::Text(text::listen)), key("admin_token", Kind::Secret)];
+const SERVER: &[Key] = &[
+    key("listen", Kind::Text(text::listen)),
+    key("admin_token", Kind::Secret),
+    key("client_address_header", Kind::Text(text::header_name)),
+];
 
 const STORE: &[Key] = &[key("url", Kind::Text(text::store))];
 
@@ -136,6 +141,9 @@ const RETRIES: &[Key] = &[
     key("max_attempts", Kind::Integer(1, 15)),
     key("holdout", Kind::Share),
 ];
+
+const PAGE: &[Key] =
+    &[key("more_time_days", Kind::Integer(0, 90)), key("retries", Kind::Integer(0, 15))];
 
 /// The keys of `schedule = { … }`.
 pub(super) const SCHEDULE: &[Key] = &[required("days", Kind::List(&Kind::Integer(0, 90)))];

@@ -76,6 +76,7 @@ pub fn policy(config: &Config, capabilities: impl Fn(&GatewayConfig) -> Capabili
         contact: config.contact_policy(),
         subscription_action: config.final_action.subscription,
         invoice_action: config.final_action.invoice,
+        page: config.page.clone(),
         locale: config.merchant.locale.clone(),
         time_zone: config.merchant.time_zone.clone(),
     }

@@ -20,7 +20,7 @@ use crate::core::decline::Category;
 use crate::core::ids::GatewayId;
 use crate::core::money::{Currency, Money};
 use crate::core::policy::{
-    CampaignStep, Condition, InvoiceAction, MessageKind, NativeRetries, Schedule,
+    CampaignStep, Condition, InvoiceAction, MessageKind, NativeRetries, PagePolicy, Schedule,
     SubscriptionAction,
 };
 use crate::core::worth::{self, Fee};
@@ -47,6 +47,8 @@ pub struct Config {
     /// The merchant's own contact policies.
     #[serde(default)]
     pub contact_policies: BTreeMap<String, ContactRules>,
+    /// What customers may ask for on the hosted page.
+    pub page: PagePolicy,
     /// What happens when nothing helped.
     pub final_action: FinalAction,
     /// What the merchant's own front end is told of customers who owe.
@@ -108,6 +110,8 @@ pub struct Server {
     pub listen: String,
     /// Opens API, dashboard and metrics.
     pub admin_token: Option<Secret>,
+    /// The header in which a proxy in front names the caller's address.
+    pub client_address_header: Option<String>,
 }
 
 /// `[store]`.

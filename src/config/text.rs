@@ -127,6 +127,13 @@ pub(super) fn listen(text: &str) -> Result<(), String> {
     parsed.map(|_| ()).map_err(|_| "is not an address with a port, e.g. `127.0.0.1:8080`".into())
 }
 
+pub(super) fn header_name(text: &str) -> Result<(), String> {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    plain
+        .then_some(())
+        .ok_or_else(|| "must be the name of a header, e.g. \"x-forwarded-for\"".to_owned())
+}
+
 pub(super) fn store(text: &str) -> Result<(), String> {
     match StoreUrl::try_from(text.to_owned()) {
         Ok(_) => Ok(()),

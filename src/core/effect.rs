@@ -113,6 +113,8 @@ pub enum CheckPurpose {
     PreFlight,
     /// The outcome of one attempt is unknown.
     Resolve,
+    /// The customer says that it is paid.
+    SaysPaid,
 }
 
 /// Look up attempts, and read the invoice where the gateway can.

@@ -4,6 +4,7 @@
 //! person's action, a customer's click) is in the inbox first, so that it is applied exactly once.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::effect::Outcome;
@@ -84,8 +85,19 @@ pub enum OperatorAction {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "action")]
 pub enum PageAction {
+    /// Says that it is paid.
+    AlreadyPaid,
     /// Went to the gateway's page to change the card.
     CardUpdateOpened,
+    /// Asked to be charged on this day.
+    MoreTime {
+        /// The day, in the customer's zone.
+        day: Date,
+    },
+    /// Went to the gateway's page where the invoice is paid by any means.
+    OtherWayOpened,
+    /// Asked to try the same card again.
+    Retry,
     /// Asked for no more reminders.
     StopReminders,
 }

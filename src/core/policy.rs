@@ -322,6 +322,9 @@ pub struct Policy {
     pub subscription_action: SubscriptionAction,
     /// At the end: the invoice.
     pub invoice_action: InvoiceAction,
+    /// What customers may ask for on the hosted page.
+    #[serde(default, skip_serializing_if = "PagePolicy::is_shipped")]
+    pub page: PagePolicy,
     /// Language of messages where the customer's is unknown.
     pub locale: String,
     /// Time zone where the customer's is unknown.
@@ -332,6 +335,29 @@ pub struct Policy {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
 fn is_none(share: &u32) -> bool {
     *share == 0
+}
+
+/// What customers may ask for on the hosted page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PagePolicy {
+    /// How many days ahead they may ask to be charged; 0: not at all.
+    pub more_time_days: u32,
+    /// How often in one case they may try the same card again; 0: not at all.
+    pub retries: u32,
+}
+
+impl PagePolicy {
+    /// As shipped: left out, so that policies from before it keep their version.
+    fn is_shipped(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for PagePolicy {
+    fn default() -> Self {
+        Self { more_time_days: 14, retries: 3 }
+    }
 }
 
 impl Policy {

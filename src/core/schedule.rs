@@ -8,7 +8,7 @@
 //! What must stay true: a delay that the network stated is kept to the second; never two customers
 //! of a merchant at the same moment because of the schedule alone; a plan moves days, it adds none.
 
-use jiff::civil::Time;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
@@ -125,6 +125,14 @@ fn in_the_morning(day: Timestamp, frame: &Frame<'_>, index: usize) -> Timestamp 
         .build()
         .and_then(|zoned| zoned.checked_add((spread as i64).seconds()));
     morning.map_or(day, |zoned| zoned.timestamp())
+}
+
+/// A moment of this day, in the morning hours of the zone, spread over the cases.
+pub fn morning_of(day: Date, zone: &TimeZone, salt: &str) -> Timestamp {
+    let spread = pick(HOURS_SPREAD_S, &["hour", salt, "day"]);
+    let first = day.at(FIRST_HOUR, 0, 0, 0).to_zoned(zone.clone());
+    let moment = first.and_then(|zoned| zoned.checked_add((spread as i64).seconds()));
+    moment.map_or(Timestamp::MAX, |zoned| zoned.timestamp())
 }
 
 /// So long after a moment; at the end of the calendar where it leads out of it.

@@ -167,6 +167,8 @@ impl CallError {
 pub enum HostedPurpose {
     /// Confirm the open payment with the bank.
     Authenticate,
+    /// Pay the open invoice by any means that the gateway offers.
+    PayInvoice,
     /// Give a new card.
     UpdateCard,
 }
@@ -190,6 +192,13 @@ pub struct HostedRequest {
     pub return_url: String,
     /// Several clicks within half an hour give one session.
     pub idempotency_key: String,
+}
+
+impl HostedRequest {
+    /// Where the customer comes back to who did nothing: the page without the word that it is done.
+    pub fn abandoned_url(&self) -> &str {
+        self.return_url.split('?').next().unwrap_or(&self.return_url)
+    }
 }
 
 /// A page of the gateway's own that the customer is sent to. Short-lived: made at the click.

@@ -74,6 +74,8 @@ pub struct Profile {
     pub found_by: &'static str,
     /// What a customer can be sent to.
     pub hosted: Hosted,
+    /// Beside that, it has a page of the invoice on which it is paid by any means that it offers.
+    pub invoice_page: bool,
     /// What an authentic webhook proves.
     pub proves: Proves,
     /// What it wants to hear.
@@ -104,6 +106,7 @@ impl Profile {
             idempotency: Idempotency::Header("Idempotency-Key"),
             found_by: "its key",
             hosted: Hosted::CardUpdate,
+            invoice_page: false,
             proves: Proves::Body,
             acknowledgement: Acknowledgement::Json,
             query_is_signed: false,

@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
@@ -44,6 +44,7 @@ mod view;
 mod webhooks;
 
 pub use api::Access;
+pub use axum::http::HeaderName;
 pub use problem::Problem;
 pub use view::case_json;
 
@@ -134,6 +135,9 @@ pub struct AppState {
     pub access: Access,
     /// Signs card-update links: [`Store::link_key`].
     pub link_key: [u8; 32],
+    /// The header in which a proxy in front names the caller's address; `None`: the connection's
+    /// counts, where the server tells it.
+    pub client_address_header: Option<HeaderName>,
 }
 
 impl AppState {
@@ -183,9 +187,7 @@ pub fn router(state: AppState) -> Router {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .route("/pay/{token}", get(pay::show))
-        .route("/pay/{token}/update-card", post(pay::update_card))
-        .route("/pay/{token}/stop-reminders", post(pay::stop_reminders))
+        .merge(pay::routes(&state))
         .merge(dashboard::routes())
         .merge(api::routes(&state))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME));

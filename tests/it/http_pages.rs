@@ -102,11 +102,15 @@ async fn a_bank_that_wants_a_confirmation_gets_it_where_the_gateway_can() {
     wants_bank.state = State::AwaitingCustomer;
     wants_bank.decline = Some(decline(Category::AuthenticationRequired));
     service.put(wants_bank).await;
-    let click = async || service.form(&format!("{}/update-card", pay(1)), "", None).await;
-    assert_eq!(click().await.status, 303);
+    let mut another = case(3);
+    another.state = State::AwaitingCustomer;
+    another.decline = Some(decline(Category::AuthenticationRequired));
+    service.put(another).await;
+    let click = async |n| service.form(&format!("{}/update-card", pay(n)), "", None).await;
+    assert_eq!(click(1).await.status, 303);
     let cannot = CallError::Permanent { what: "open", why: "no such page".into() };
     *service.gateway.failing.lock().unwrap() = Some(cannot);
-    assert_eq!(click().await.status, 303, "a new card helps too");
+    assert_eq!(click(3).await.status, 303, "a new card helps too");
     let sessions = service.gateway.sessions.lock().unwrap();
     let purposes: Vec<_> = sessions.iter().map(|s| s.purpose).collect();
     use HostedPurpose::{Authenticate, UpdateCard};

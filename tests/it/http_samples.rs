@@ -68,6 +68,7 @@ pub(crate) fn case(n: i64) -> Case {
         pending: Default::default(),
         payments: Vec::new(),
         paid_by: None,
+        page: Default::default(),
         page_used: false,
         card_updated: false,
         recovered_by: None,

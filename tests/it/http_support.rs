@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Request, StatusCode, header};
 use jiff::Timestamp;
 use recoup::clock::{Clock, real_now};
 use recoup::core::case::{Case, State};
@@ -287,11 +287,12 @@ pub(crate) struct Service {
 pub(crate) struct Setup {
     pub(crate) clock: Clock,
     pub(crate) admin_token: Option<&'static str>,
+    pub(crate) client_address_header: Option<&'static str>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { clock: Clock::test(at(0)), admin_token: Some(TOKEN) }
+        Self { clock: Clock::test(at(0)), admin_token: Some(TOKEN), client_address_header: None }
     }
 }
 
@@ -327,6 +328,7 @@ impl Service {
                 banner_secret: Some(SecretString::from(BANNER_SECRET)),
             },
             link_key: LINK_KEY,
+            client_address_header: setup.client_address_header.map(HeaderName::from_static),
         });
         Self { store, gateway, engine, readiness, app }
     }

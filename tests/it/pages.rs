@@ -58,7 +58,7 @@ fn the_hosted_page_says_what_is_owed_and_opens_its_doors() {
         for door in ["retry", "more-time", "other-way", "already-paid", "stop-reminders"] {
             assert!(button(&html, &format!("/pay/tok_1/{door}")).is_some(), "{door} in {html}");
         }
-        assert!(html.contains(&format!("<html lang=\"{}\"", &locale[..2])));
+        assert!(html.contains(&format!("<html lang=\"{locale}\"")));
     }
 }
 
@@ -99,7 +99,11 @@ fn an_ended_case_shows_how_it_ended_and_offers_nothing() {
 #[test]
 fn every_state_notice_and_language_is_whole_also_where_nothing_is_known() {
     let notices = [
+        PayNotice::CardDeclined,
         PayNotice::CardReceived,
+        PayNotice::NoMoreTime,
+        PayNotice::NotNow,
+        PayNotice::RetryDeclined,
         PayNotice::NotedAlreadyPaid,
         PayNotice::NotedMoreTime,
         PayNotice::RemindersStopped,

@@ -125,6 +125,7 @@ pub(crate) fn case(invoice: &str, state: State) -> Case {
         pending: BTreeMap::new(),
         payments: Vec::new(),
         paid_by: None,
+        page: Default::default(),
         page_used: false,
         card_updated: false,
         forced: false,
@@ -168,6 +169,7 @@ pub(crate) fn customer() -> Customer {
 pub(crate) fn pay(state: State) -> PayView {
     let case = case("in_1", state);
     let mut view = PayView::of(brand(), &case, Some(&customer()), "/pay/tok_1".to_owned());
+    view.more_time = Some(("2026-11-22".parse().unwrap(), "2026-12-05".parse().unwrap()));
     view.doors = vec![
         Door::UpdateCard,
         Door::Retry,

@@ -22,7 +22,7 @@ use crate::core::routing::Choice;
 use crate::core::schedule::{self, Frame};
 
 /// Attempts on one invoice at most, technical ones included: a wall against loops of any kind.
-const ATTEMPTS_PER_INVOICE: usize = 24;
+pub(super) const ATTEMPTS_PER_INVOICE: usize = 24;
 /// Hours between two attempts on the schedule at least.
 const GAP: SignedDuration = SignedDuration::from_hours(48);
 
@@ -44,6 +44,9 @@ impl Stepper<'_> {
         }
         if self.native_retry_is_ahead() {
             return self.watch_native_retry();
+        }
+        if self.keep_promise() {
+            return;
         }
         let Some(decline) = self.case.decline.clone() else {
             return self.plan_on_schedule(decline::policy(Category::Unknown), None);

@@ -156,7 +156,7 @@ impl Stepper<'_> {
             .collect()
     }
 
-    fn start_check(&mut self, purpose: CheckPurpose, attempts: Vec<AttemptRef>) {
+    pub(super) fn start_check(&mut self, purpose: CheckPurpose, attempts: Vec<AttemptRef>) {
         self.case.check_began_at = Some(self.now);
         self.case.check_purpose = Some(purpose);
         self.ask(Order::Check(CheckOrder {
@@ -199,6 +199,7 @@ impl Stepper<'_> {
             (CheckPurpose::ClosingSweep, Some(why)) => {
                 self.verify_later(&why, Timer::ClosingSweep);
             }
+            (CheckPurpose::SaysPaid, why) => self.on_not_paid_yet(why.as_deref()),
             (CheckPurpose::PreFlight | CheckPurpose::Resolve, _) => {}
         }
     }

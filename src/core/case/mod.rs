@@ -35,6 +35,7 @@ pub mod leaving;
 mod moving;
 mod native;
 mod outcomes;
+pub mod page;
 mod people;
 mod reminders;
 mod routes;
@@ -45,6 +46,8 @@ pub mod together;
 
 #[cfg(test)]
 pub(crate) use tests::{a_case as tests_case, policy as tests_policy};
+
+use page::PageRecord;
 
 /// Where a case stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -328,6 +331,9 @@ pub struct Case {
     pub payments: Vec<String>,
     /// The billing gateway's payment that an event named as the one that paid the invoice.
     pub paid_by: Option<String>,
+    /// What the customer asked for on our page.
+    #[serde(default, skip_serializing_if = "PageRecord::is_empty")]
+    pub page: PageRecord,
     /// The customer went through our page to the gateway's since the last refusal.
     pub page_used: bool,
     /// The card was changed since the last refusal.

@@ -1,4 +1,4 @@
-//! What people do: operators on a case, customers on the hosted page, merchants to a record.
+//! What people do: operators on a case, merchants to a record. Customers are in `page`.
 //!
 //! What must stay true: a person can move the schedule, never a network's rule; a person's action
 //! is in the ledger.
@@ -9,7 +9,7 @@ use super::ending::BY_HAND;
 use super::step::Stepper;
 use super::{Attempt, AttemptOutcome, Next, Pending, RecoveredBy, State, Timer};
 use crate::core::effect::MarkPaidOrder;
-use crate::core::input::{OperatorAction, PageAction};
+use crate::core::input::OperatorAction;
 use crate::core::ledger::EntryKind;
 
 impl Stepper<'_> {
@@ -103,22 +103,6 @@ impl Stepper<'_> {
             why: "a person asked for it".into(),
         };
         self.enter(State::Scheduled, "a person asked for an attempt now", next);
-    }
-
-    /// Applies what the customer did on the hosted page.
-    pub(super) fn on_page(&mut self, action: &PageAction) {
-        match action {
-            PageAction::CardUpdateOpened => {
-                self.case.page_used = true;
-                self.note(EntryKind::Person, "The customer went to the gateway's page.");
-            }
-            PageAction::StopReminders => {
-                self.around.customer.reminders_stopped = true;
-                self.cancel_messages();
-                self.case.timers.remove(&Timer::Reminder);
-                self.note(EntryKind::Person, "The customer wants no more reminders.");
-            }
-        }
     }
 
     /// The customer's record changed: exclusion, or payment methods.

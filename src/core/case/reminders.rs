@@ -76,6 +76,7 @@ impl Stepper<'_> {
         }
         let Some(step) = self.policy.steps.get(self.case.steps_done as usize) else { return };
         let due = (self.case.opened_at + days(step.after_days)).max(self.now);
+        let due = self.promised_until().map_or(due, |promised| due.max(promised));
         let channel = self.channel_for(step).unwrap_or(Channel::Email);
         match self.allowed_from(channel, due) {
             Some((at, Some(why))) if self.too_late(step, due, at) => {

@@ -120,7 +120,7 @@ impl Stepper<'_> {
 
     /// Until when the network ordered to wait with this invoice on this card. It holds for every
     /// attempt, whoever asks for it.
-    fn stated_until(&self, card: &CardKey) -> Option<Timestamp> {
+    pub(super) fn stated_until(&self, card: &CardKey) -> Option<Timestamp> {
         let ours = self.case.attempts.iter().filter(|a| a.card.as_ref() == Some(card));
         ours.filter_map(|a| Some(a.settled_at? + stated_delay(a.decline.as_ref()?)?)).max()
     }

@@ -2,7 +2,7 @@
 //!
 //! Why here: the dispatcher, and what every handler shares. The handlers are in the files beside:
 //! `events` (gateways), `attempts` (deciding), `outcomes`, `checks` (look-ups), `reminders`,
-//! `people` (operators and customers), `ending`.
+//! `people` (operators), `page` (customers), `ending`.
 //!
 //! What must stay true: a step is a function of its arguments. It takes one input, and asks for all
 //! effects of it at once.
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::page::PageRecord;
 use super::together::Sibling;
 use super::{Case, MessageStatus, Next, Pending, State, Timer};
 use crate::core::card::Card;
@@ -132,6 +133,7 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
         pending: BTreeMap::new(),
         payments: Vec::new(),
         paid_by: None,
+        page: PageRecord::default(),
         page_used: false,
         card_updated: false,
         forced: false,
@@ -193,7 +195,12 @@ pub(super) struct Stepper<'a> {
 }
 
 impl<'a> Stepper<'a> {
-    fn new(case: Case, around: &'a mut Around, policy: &'a Policy, now: Timestamp) -> Self {
+    pub(super) fn new(
+        case: Case,
+        around: &'a mut Around,
+        policy: &'a Policy,
+        now: Timestamp,
+    ) -> Self {
         around.unite();
         let zone = zone_of(&around.customer, policy);
         Self {

@@ -18,6 +18,8 @@ mod evidence_tests;
 mod family_tests;
 #[path = "moving_tests.rs"]
 mod moving;
+#[path = "page_tests.rs"]
+mod page_stories;
 #[path = "race_tests.rs"]
 mod races;
 #[path = "routes_tests.rs"]
@@ -77,6 +79,7 @@ pub(crate) fn policy() -> Policy {
         },
         subscription_action: SubscriptionAction::Keep,
         invoice_action: InvoiceAction::Keep,
+        page: PagePolicy::default(),
         locale: "en".into(),
         time_zone: "America/Bogota".into(),
     }

@@ -57,6 +57,7 @@ pub fn profile() -> Profile {
         idempotency: Idempotency::Header("Idempotency-Key"),
         found_by: "sending the same request again under its key",
         hosted: Hosted::PayByLink,
+        invoice_page: false,
         proves: Proves::SomeFields,
         acknowledgement: Acknowledgement::Text("[accepted]"),
         query_is_signed: false,

@@ -54,6 +54,7 @@ pub fn profile() -> Profile {
         idempotency: Idempotency::Reference("order_id"),
         found_by: "a search for the order id, and the transactions of the subscription",
         hosted: Hosted::Nothing,
+        invoice_page: false,
         proves: Proves::Body,
         acknowledgement: Acknowledgement::Json,
         query_is_signed: false,

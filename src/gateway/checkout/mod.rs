@@ -54,6 +54,7 @@ pub fn profile() -> Profile {
         idempotency: Idempotency::Header(client::KEY_HEADER),
         found_by: "its reference, `GET /payments?reference=…`",
         hosted: Hosted::PayByLink,
+        invoice_page: false,
         proves: Proves::Body,
         acknowledgement: Acknowledgement::Json,
         query_is_signed: false,

@@ -57,6 +57,7 @@ pub fn profile() -> Profile {
         idempotency: Idempotency::Header("X-Idempotency-Key"),
         found_by: "searching payments by `external_reference`, which names invoice and attempt",
         hosted: Hosted::CardUpdate,
+        invoice_page: false,
         proves: Proves::Pointer,
         acknowledgement: Acknowledgement::Json,
         query_is_signed: true,

@@ -70,7 +70,7 @@ pub(super) async fn hosted_session(
 ) -> Result<HostedSession, CallError> {
     match request.purpose {
         HostedPurpose::UpdateCard => portal_session(client, request).await,
-        HostedPurpose::Authenticate => {
+        HostedPurpose::Authenticate | HostedPurpose::PayInvoice => {
             const WHAT: &str = "open the invoice's page";
             let invoice = client.read(WHAT, &["v1", "invoices", &request.invoice], &[]).await?;
             shared::session(WHAT, view::text(&invoice, "/hosted_invoice_url"))
@@ -85,7 +85,7 @@ async fn portal_session(
     const WHAT: &str = "open a card-update session";
     let form = [
         ("customer", request.customer.as_str()),
-        ("return_url", &request.return_url),
+        ("return_url", request.abandoned_url()),
         ("flow_data[type]", "payment_method_update"),
         ("flow_data[after_completion][type]", "redirect"),
         ("flow_data[after_completion][redirect][return_url]", &request.return_url),

@@ -67,6 +67,7 @@ pub fn profile() -> Profile {
         idempotency: Idempotency::Header("Idempotency-Key"),
         found_by: "reading the invoice and its payments, or PaymentIntents by our attempt's id",
         hosted: Hosted::CardUpdate,
+        invoice_page: true,
         proves: Proves::Body,
         acknowledgement: Acknowledgement::Json,
         query_is_signed: false,

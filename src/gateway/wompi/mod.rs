@@ -49,6 +49,7 @@ pub fn profile() -> Profile {
         idempotency: Idempotency::UniqueReference("reference"),
         found_by: "searching transactions by `reference`, which names invoice and attempt",
         hosted: Hosted::PayByLink,
+        invoice_page: false,
         proves: Proves::Pointer,
         acknowledgement: Acknowledgement::Json,
         query_is_signed: false,

@@ -71,6 +71,7 @@ pub fn problem_page(shell: &Shell, title: &str, text: &str) -> String {
 pub(super) fn around(shell: &Shell) -> Value {
     context! {
         lang => "en",
+        dir => "ltr",
         css => css(None),
         shell => context! {
             brand => shell.brand.clone(),

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use minijinja::{Environment, Value, context};
 use sha2::{Digest as _, Sha256};
 
@@ -28,9 +29,10 @@ use crate::store::MessageRecord;
 mod desk;
 mod pay;
 mod report;
+mod texts;
 
 pub use desk::{case_page, cases_page, problem_page};
-pub use pay::{pay_page, unknown_link_page};
+pub use pay::{busy_page, pay_page, unknown_link_page, verify_page};
 pub use report::report_page;
 
 /// Where a case stands, as far as the customer is concerned.
@@ -70,14 +72,22 @@ pub enum Door {
 /// What just happened, told once at the top of the hosted page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PayNotice {
+    /// The new card was refused too.
+    CardDeclined,
     /// The customer came back from the gateway's page.
     CardReceived,
+    /// The day that they asked for is not possible.
+    NoMoreTime,
+    /// What they asked for is not possible now.
+    NotNow,
     /// We wrote down that they say it is paid.
     NotedAlreadyPaid,
     /// We wrote down the date that they asked for.
     NotedMoreTime,
     /// No more reminders.
     RemindersStopped,
+    /// The same card was refused again.
+    RetryDeclined,
     /// We try the same card again.
     Retrying,
     /// The gateway's page could not be opened; nothing was changed.
@@ -111,6 +121,66 @@ pub struct PayView {
     pub action: String,
     /// What just happened.
     pub notice: Option<PayNotice>,
+    /// The first and the last day that may be asked for.
+    pub more_time: Option<(Date, Date)>,
+    /// The day that the customer asked to be charged on.
+    pub promised: Option<Date>,
+    /// What else this customer owes here.
+    pub others: Vec<Owed>,
+    /// Whether the card-update door is for the others too.
+    pub card_is_for_all: bool,
+    /// What was paid and tried before, the newest first.
+    pub history: Vec<Past>,
+    /// The invoice, as the merchant knows it.
+    pub invoice: String,
+}
+
+/// Another invoice that is open.
+#[derive(Debug, Clone)]
+pub struct Owed {
+    /// How much.
+    pub amount: Money,
+    /// What for.
+    pub description: Option<String>,
+    /// Its own page.
+    pub href: String,
+    /// Names it in a form.
+    pub token: String,
+}
+
+/// One line of the customer's history.
+#[derive(Debug, Clone)]
+pub struct Past {
+    /// When.
+    pub at: Timestamp,
+    /// How much.
+    pub amount: Money,
+    /// What for.
+    pub description: Option<String>,
+    /// How it came out.
+    pub outcome: PastOutcome,
+}
+
+/// How a payment came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PastOutcome {
+    /// Nothing is collected any more.
+    Closed,
+    /// Refused.
+    Failed,
+    /// Paid.
+    Paid,
+    /// Not known yet.
+    Working,
+}
+
+/// What `/verify` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is ours.
+    Genuine,
+    /// It is not, or nobody can tell.
+    NotGenuine,
 }
 
 /// What every page of the dashboard shows around its content.
@@ -179,7 +249,7 @@ pub struct CaseView {
 
 /// `GET /login`: posts the field `token` to `/login`. `problem` is told above the field.
 pub fn login_page(brand: &str, problem: Option<&str>) -> String {
-    fill("login.html", context! { lang => "en", css => css(None), brand, problem })
+    fill("login.html", context! { lang => "en", dir => "ltr", css => css(None), brand, problem })
 }
 
 /// The `Content-Security-Policy` to send with a rendered page: no script at all, and of styles only
@@ -223,11 +293,13 @@ const FILES: &[(&str, &str)] = &[
     ("base.html", include_str!("base.html")),
     ("case.html", include_str!("case.html")),
     ("cases.html", include_str!("cases.html")),
+    ("foot.html", include_str!("foot.html")),
     ("login.html", include_str!("login.html")),
     ("pay.html", include_str!("pay.html")),
     ("problem.html", include_str!("problem.html")),
     ("report.html", include_str!("report.html")),
     ("shell.html", include_str!("shell.html")),
+    ("verify.html", include_str!("verify.html")),
 ];
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| template::environment(FILES));

@@ -1,31 +1,23 @@
 //! The hosted page: what is owed for what, why, and what can be done about it.
 //!
-//! Why here: the one page that paying customers see. Texts are data (`en.toml`, `es.toml`); the
+//! Why here: the one page that paying customers see. Texts are data (`en.toml` …); the
 //! amount, the days and the reason are written by `message::format`, exactly as in the mail.
 //!
 //! What must stay true: the amount on the button is the amount owed; an ended case offers no door.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
-
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use minijinja::{Value, context};
 
-use super::{Door, PayNotice, PayState, PayView, css, fill};
+use super::texts::{Copy, direction};
+use super::{Door, Owed, Past, PastOutcome, PayNotice, PayState, PayView, Verdict, css, fill};
 use crate::core::case::{Case, State};
 use crate::core::customer::Customer;
 use crate::core::decline::{Advice, Category};
-use crate::message::locale::{self, Language, Locale};
+use crate::core::money::Money;
+use crate::message::locale::{self, Locale};
 use crate::message::{Brand, format, is_last4, plan, words};
-
-/// A language's texts by their key.
-type Texts = BTreeMap<String, String>;
-
-static TEXTS: LazyLock<[(Language, Texts); 2]> = LazyLock::new(|| {
-    [
-        (Language::En, toml::from_str(include_str!("en.toml")).unwrap_or_default()),
-        (Language::Es, toml::from_str(include_str!("es.toml")).unwrap_or_default()),
-    ]
-});
 
 impl PayView {
     /// The page of this case. `action` is `/pay/{token}`; which doors there are is the caller's to
@@ -46,6 +38,12 @@ impl PayView {
             doors: Vec::new(),
             action,
             notice: None,
+            more_time: None,
+            promised: None,
+            others: Vec::new(),
+            card_is_for_all: false,
+            history: Vec::new(),
+            invoice: case.invoice.clone(),
         }
     }
 }
@@ -87,137 +85,200 @@ impl PayState {
 impl PayNotice {
     fn key(self) -> &'static str {
         match self {
+            Self::CardDeclined => "notice_card_declined",
             Self::CardReceived => "notice_card_received",
+            Self::NoMoreTime => "notice_no_more_time",
+            Self::NotNow => "notice_not_now",
             Self::NotedAlreadyPaid => "notice_noted_already_paid",
             Self::NotedMoreTime => "notice_noted_more_time",
             Self::RemindersStopped => "notice_reminders_stopped",
+            Self::RetryDeclined => "notice_retry_declined",
             Self::Retrying => "notice_retrying",
             Self::Unavailable => "notice_unavailable",
         }
     }
 }
 
-/// The texts of one language, and what is filled into them.
-struct Copy<'a> {
-    texts: &'a Texts,
-    values: Vec<(&'static str, String)>,
+/// What a page is written with.
+struct Pen<'a> {
+    copy: Copy,
+    locale: Locale,
+    zone: &'a str,
 }
 
-impl Copy<'_> {
-    /// The text under `key`; the key itself where there is none, which a test would find.
-    fn get(&self, key: &str) -> String {
-        let text = self.texts.get(key).map_or(key, String::as_str).to_owned();
-        self.values
-            .iter()
-            .fold(text, |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+impl Pen<'_> {
+    fn day(&self, at: Timestamp) -> String {
+        format::date(at, self.zone, self.locale.language)
+    }
+
+    fn money(&self, amount: Money) -> String {
+        format::money(amount, &self.locale)
     }
 }
 
-fn texts(language: Language) -> &'static Texts {
-    let own = TEXTS.iter().find(|(of, _)| *of == language);
-    &own.unwrap_or(&TEXTS[0]).1
-}
-
-/// The first of both locales, else English, that the page has texts in.
-fn written(customer: &str, merchant: &str) -> Locale {
-    let has = |tag: &&str| {
-        let language = locale::choose(Some(tag), "").language;
-        TEXTS.iter().any(|(of, _)| *of == language) && tag.starts_with(language.as_str())
-    };
-    locale::choose([customer, merchant].into_iter().find(has), "en")
+/// Noon of a day in a zone: a moment that is on this day.
+fn noon(day: Date, zone: &str) -> Timestamp {
+    let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
+    let noon = day.at(12, 0, 0, 0).to_zoned(zone);
+    noon.map_or(Timestamp::MAX - SignedDuration::from_hours(48), |noon| noon.timestamp())
 }
 
 /// The hosted page, in the first of `locale` and the merchant's language that we have.
 pub fn pay_page(view: &PayView, locale: &str) -> String {
-    let locale = written(locale, &view.brand.locale);
-    let zone = view.time_zone.as_deref().unwrap_or(&view.brand.time_zone);
-    let amount = format::money(view.amount, &locale);
-    let retry_on = view.retry_at.map(|at| format::on_date(at, zone, locale.language));
-    let copy = Copy {
-        texts: texts(locale.language),
-        values: vec![
-            ("amount", amount.clone()),
-            ("date", retry_on.clone().unwrap_or_default()),
-            ("last4", view.last4.clone().unwrap_or_default()),
-            // What strangers may have typed comes last: it is not filled in again.
-            ("brand", view.brand.name.clone()),
-            ("plan", plan(view.description.as_deref(), locale.language)),
-        ],
-    };
     let started = matches!(view.notice, Some(PayNotice::CardReceived | PayNotice::Retrying));
     if started && view.state.is_open() {
         // The charge that the customer has just asked for is about to be made: no second button.
         let working = PayView { state: PayState::Working, ..view.clone() };
-        return pay_page(&working, &locale.tag);
+        return pay_page(&working, locale);
     }
-    let state = view.state;
-    let lead = match (state, retry_on) {
-        (PayState::Working, _) if started => String::new(),
-        (PayState::Open, Some(_)) => copy.get("lead_open_retry"),
+    let pen = pen(view, locale);
+    let (copy, state) = (&pen.copy, view.state);
+    let lead = match state {
+        PayState::Working if started => String::new(),
+        PayState::Open if view.promised.is_some() => copy.get("lead_promised"),
+        PayState::Open if view.retry_at.is_some() => copy.get("lead_open_retry"),
         _ => copy.get(&format!("lead_{}", state.key())),
     };
-    let t = context! {
-        title => copy.get(&format!("title_{}", state.key())),
-        lead,
-        notice => view.notice.map(|notice| copy.get(notice.key())),
-        safe => copy.get("safe"),
-        help => copy.get("help"),
-        check_again => copy.get("check_again"),
-        other_options => copy.get("other_options"),
-        more_time => copy.get("more_time"),
-        more_time_date => copy.get("more_time_date"),
-        more_time_send => copy.get("more_time_send"),
-        stop_reminders => copy.get("stop_reminders"),
-    };
     let page = context! {
-        t,
-        amount,
+        t => labels(copy, &copy.get(&format!("title_{}", state.key())), &lead),
+        notice => view.notice.map(|notice| copy.get(notice.key())),
+        amount => pen.money(view.amount),
         plan => view.description.as_deref().and_then(words),
         sign => if state == PayState::Recovered { "done" } else { "" },
         is_open => state.is_open() || state == PayState::Working,
         again => state == PayState::Working,
-        facts => facts(view, &copy, zone, locale.language),
+        facts => facts(view, &pen),
+        others => others(view, &pen),
+        history => history(&view.history, &pen),
     };
     fill(
         "pay.html",
-        context! { ..page, ..doors(view, &copy), ..around(&view.brand, locale.language) },
+        context! { ..page, ..doors(view, &pen), ..around(&view.brand, &pen.locale, copy) },
     )
+}
+
+fn pen<'a>(view: &'a PayView, locale: &str) -> Pen<'a> {
+    let locale = locale::choose(Some(locale), &view.brand.locale);
+    let zone = view.time_zone.as_deref().unwrap_or(&view.brand.time_zone);
+    let promised = view.promised.map(|day| noon(day, zone));
+    let next = promised.or(view.retry_at);
+    let next = next.map(|at| format::on_date(at, zone, locale.language)).unwrap_or_default();
+    let day = |day: Date| format::date(noon(day, zone), zone, locale.language);
+    let (first, last) = view.more_time.map(|(a, b)| (day(a), day(b))).unwrap_or_default();
+    let values = vec![
+        ("amount", format::money(view.amount, &locale)),
+        ("date", next),
+        ("first", first),
+        ("last", last),
+        ("last4", view.last4.clone().unwrap_or_default()),
+        // What strangers may have typed comes last: it is not filled in again.
+        ("brand", view.brand.name.clone()),
+        ("plan", plan(view.description.as_deref(), locale.language)),
+    ];
+    Pen { copy: Copy::new(&locale, values), locale, zone }
+}
+
+/// The texts that a page has whatever it shows.
+fn labels(copy: &Copy, title: &str, lead: &str) -> Value {
+    let text = |key| copy.get(key);
+    context! {
+        title, lead,
+        safe => text("safe"),
+        check_again => text("check_again"),
+        other_options => text("other_options"),
+        already_paid => text("already_paid"),
+        which => text("which"),
+        which_all => text("which_all"),
+        send => text("send"),
+        more_time => text("more_time"),
+        more_time_date => text("more_time_date"),
+        more_time_hint => text("more_time_hint"),
+        more_time_send => text("more_time_send"),
+        stop_reminders => text("stop_reminders"),
+        history => text("history"),
+        history_date => text("history_date"),
+        history_amount => text("history_amount"),
+        history_outcome => text("history_outcome"),
+        also_open => text("also_open"),
+        all_together => text("all_together"),
+    }
 }
 
 /// The page behind a link that leads nowhere.
 pub fn unknown_link_page(brand: &Brand, locale: &str) -> String {
-    let language = locale::choose(Some(locale), &brand.locale).language;
-    let copy = Copy { texts: texts(language), values: Vec::new() };
-    let t = context! {
-        title => copy.get("title_unknown"),
-        lead => copy.get("lead_unknown"),
-        help => copy.get("help"),
+    plain(brand, locale, "unknown")
+}
+
+/// For a link or an address that came too often.
+pub fn busy_page(brand: &Brand, locale: &str) -> String {
+    plain(brand, locale, "busy")
+}
+
+/// A page that says one thing.
+fn plain(brand: &Brand, locale: &str, what: &str) -> String {
+    let locale = locale::choose(Some(locale), &brand.locale);
+    let copy = Copy::new(&locale, Vec::new());
+    let (title, lead) = (copy.get(&format!("title_{what}")), copy.get(&format!("lead_{what}")));
+    let page = context! { t => labels(&copy, &title, &lead), ..nothing() };
+    fill("pay.html", context! { ..page, ..around(brand, &locale, &copy) })
+}
+
+/// A page with none of its parts: templates take no name that is not there.
+fn nothing() -> Value {
+    let none: Vec<Value> = Vec::new();
+    context! {
         notice => Value::from(()),
-    };
-    let nothing: Vec<Vec<String>> = Vec::new();
-    let page = context! {
-        t,
         sign => "",
         is_open => false,
         again => false,
-        facts => nothing.clone(),
+        facts => none.clone(),
+        others => Value::from(()),
+        history => none.clone(),
         primary => Value::from(()),
-        others => nothing,
+        buttons => none,
+        already_paid => false,
         more_time => false,
         stop_reminders => false,
+    }
+}
+
+/// `/verify`: posts the field `text` to itself.
+pub fn verify_page(brand: &Brand, locale: &str, verdict: Option<Verdict>) -> String {
+    let locale = locale::choose(Some(locale), &brand.locale);
+    let copy = Copy::new(&locale, vec![("brand", brand.name.clone())]);
+    let page = context! {
+        t => context! {
+            title => copy.get("verify_title"),
+            lead => copy.get("verify_lead"),
+            field => copy.get("verify_field"),
+            send => copy.get("verify_send"),
+        },
+        stop_reminders => false,
+        genuine => verdict == Some(Verdict::Genuine),
+        verdict => verdict.map(|verdict| match verdict {
+            Verdict::Genuine => copy.get("verify_yes"),
+            Verdict::NotGenuine => copy.get("verify_no"),
+        }),
     };
-    fill("pay.html", context! { ..page, ..around(brand, language) })
+    fill("verify.html", context! { ..page, ..around(brand, &locale, &copy) })
 }
 
 /// What is on every page of this merchant.
-fn around(brand: &Brand, language: Language) -> Value {
+fn around(brand: &Brand, locale: &Locale, copy: &Copy) -> Value {
     let phone = brand.support_phone.as_deref();
     let digits = |text: &str| text.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect();
+    let mounted = url::Url::parse(&brand.public_url).map(|url| url.path().to_owned());
+    let language = locale.language.as_str();
+    let same = locale.tag.split('-').next() == Some(language);
     context! {
-        lang => language.as_str(),
+        lang => if same { locale.tag.as_str() } else { language },
+        dir => direction(language),
         css => css(Some(brand)),
         brand => brand.name.clone(),
         logo_url => brand.logo_url.as_deref().filter(|url| url.starts_with("https://")),
+        help => copy.get("help"),
+        verify_label => copy.get("verify_link"),
+        verify_href => format!("{}/verify", mounted.unwrap_or_default().trim_end_matches('/')),
         support_email => brand.support_email.clone(),
         support_phone => phone,
         support_tel => phone.map(|text| -> String { digits(text) }),
@@ -226,42 +287,104 @@ fn around(brand: &Brand, language: Language) -> Value {
 }
 
 /// What is known, as pairs of label and value. What is not known is not there.
-fn facts(view: &PayView, copy: &Copy<'_>, zone: &str, language: Language) -> Vec<Vec<String>> {
+fn facts(view: &PayView, pen: &Pen<'_>) -> Vec<Vec<String>> {
     let mut facts = Vec::new();
     let mut tell = |key: &str, value: Option<String>| {
         if let Some(value) = value {
-            facts.push(vec![copy.get(key), value]);
+            facts.push(vec![pen.copy.get(key), value]);
         }
     };
     let state = view.state;
     if !state.is_open() && state != PayState::Working {
-        tell("amount", Some(copy.get("{amount}")));
+        let paid = state == PayState::Recovered;
+        tell("amount", Some(pen.money(view.amount)));
         tell("for", view.description.as_deref().and_then(words));
-        tell("ended", view.ended_at.map(|at| format::date(at, zone, language)));
+        let ended = if paid { "paid_on" } else { "ended" };
+        tell(ended, view.ended_at.map(|at| pen.day(at)));
+        tell("reference", Some(view.invoice.clone()).filter(|_| paid));
         return facts;
     }
     let last4 = view.last4.as_deref().filter(|l| is_last4(l));
-    tell("card", last4.map(|_| copy.get("card_value")));
+    tell("card", last4.map(|_| pen.copy.get("card_value")));
     if state == PayState::Open {
+        let language = pen.locale.language;
         tell("reason", view.category.map(|c| format::reason(c, language).to_owned()));
-        tell("next_try", view.retry_at.map(|at| format::date(at, zone, language)));
+        let promised = view.promised.map(|day| noon(day, pen.zone));
+        tell("next_try", promised.or(view.retry_at).map(|at| pen.day(at)));
     }
     facts
 }
 
+/// What else is owed: each with its own page, and the sum where there is one currency.
+fn others(view: &PayView, pen: &Pen<'_>) -> Value {
+    if view.others.is_empty() || !(view.state.is_open() || view.state == PayState::Working) {
+        return Value::from(());
+    }
+    let row = |owed: &Owed| {
+        context! {
+            amount => pen.money(owed.amount),
+            plan => owed.description.as_deref().and_then(words),
+            href => owed.href.clone(),
+            token => owed.token.clone(),
+        }
+    };
+    context! {
+        rows => view.others.iter().map(row).collect::<Vec<_>>(),
+        total => total(view).map(|total| pen.money(total)),
+    }
+}
+
+/// The sum of everything that is open; `None` over several currencies: they are never added up.
+fn total(view: &PayView) -> Option<Money> {
+    let mut minor = view.amount.minor;
+    for owed in &view.others {
+        if owed.amount.currency != view.amount.currency {
+            return None;
+        }
+        minor = minor.checked_add(owed.amount.minor)?;
+    }
+    Some(Money { minor, ..view.amount })
+}
+
+/// The customer's payments, as rows of a table.
+fn history(past: &[Past], pen: &Pen<'_>) -> Vec<Value> {
+    let row = |line: &Past| {
+        let outcome = match line.outcome {
+            PastOutcome::Closed => "closed",
+            PastOutcome::Failed => "failed",
+            PastOutcome::Paid => "paid",
+            PastOutcome::Working => "working",
+        };
+        context! {
+            date => pen.day(line.at),
+            plan => line.description.as_deref().and_then(words),
+            amount => pen.money(line.amount),
+            class => outcome,
+            outcome => pen.copy.get(&format!("outcome_{outcome}")),
+        }
+    };
+    past.iter().map(row).collect()
+}
+
 /// The buttons that an open case has.
-fn doors(view: &PayView, copy: &Copy<'_>) -> Value {
+fn doors(view: &PayView, pen: &Pen<'_>) -> Value {
     let has = |door: Door| view.state.is_open() && view.doors.contains(&door);
+    let copy = &pen.copy;
     let primary = has(Door::UpdateCard).then(|| {
-        let confirms = view.state == PayState::ConfirmBank;
-        vec!["update-card".to_owned(), copy.get(if confirms { "confirm" } else { "update_card" })]
+        let several = !view.others.is_empty() && view.card_is_for_all;
+        let label = match total(view) {
+            _ if view.state == PayState::ConfirmBank => copy.get("confirm"),
+            _ if !several => copy.get("update_card"),
+            Some(total) => {
+                let all = vec![("amount", pen.money(total))];
+                Copy::new(&pen.locale, all).get("update_card")
+            }
+            None => copy.get("update_card_all"),
+        };
+        vec!["update-card".to_owned(), label]
     });
-    let others = [
-        (Door::Retry, "retry", "retry"),
-        (Door::OtherWay, "other-way", "other_way"),
-        (Door::AlreadyPaid, "already-paid", "already_paid"),
-    ];
-    let others: Vec<Vec<String>> = others
+    let buttons = [(Door::Retry, "retry", "retry"), (Door::OtherWay, "other-way", "other_way")];
+    let buttons: Vec<Vec<String>> = buttons
         .into_iter()
         .filter(|(door, ..)| has(*door))
         .map(|(_, path, key)| vec![path.to_owned(), copy.get(key)])
@@ -269,23 +392,11 @@ fn doors(view: &PayView, copy: &Copy<'_>) -> Value {
     context! {
         action => view.action.clone(),
         primary,
-        others,
-        more_time => has(Door::MoreTime),
+        buttons,
+        already_paid => has(Door::AlreadyPaid),
+        more_time => has(Door::MoreTime) && view.more_time.is_some(),
+        first_day => view.more_time.map(|(first, _)| first.to_string()),
+        last_day => view.more_time.map(|(_, last)| last.to_string()),
         stop_reminders => has(Door::StopReminders),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_languages_have_the_same_texts() {
-        let keys = |language| texts(language).keys().collect::<Vec<_>>();
-        assert!(keys(Language::En).len() > 30);
-        assert_eq!(keys(Language::En), keys(Language::Es));
-        for language in [Language::En, Language::Es] {
-            assert_eq!(texts(language)["lang"], language.as_str());
-        }
     }
 }

@@ -3,7 +3,8 @@
 //! What must stay true: what they do at a gateway is in its ledger first, and comes to recoup as a
 //! webhook like any other, or not at all.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use super::bank::Status;
 use super::world::{Next, Plastic, Told, World};
@@ -25,10 +26,20 @@ pub(super) enum Happening {
     MarkPaid(usize),
     Pay(usize),
     Refund(usize),
-    StopReminders(usize),
     Uncollectible(usize),
     Void(usize),
     Wallet(usize),
+    Wish(usize, Wish),
+}
+
+/// What a customer does on the hosted page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    AlreadyPaid,
+    MoreTime(i64),
+    OpenPage,
+    Retry,
+    StopReminders,
 }
 
 /// What an operator does.
@@ -54,7 +65,7 @@ impl World {
             16 => Happening::Refund(invoice),
             17..=19 => Happening::Wallet(invoice),
             20 => Happening::Exclude(invoice),
-            21 => Happening::StopReminders(invoice),
+            21 => Happening::Wish(invoice, self.draw_wish()),
             22 => Happening::MarkPaid(invoice),
             23 => Happening::Act(invoice, Act::Stop),
             24 | 25 => Happening::Act(invoice, Act::Pause),
@@ -86,15 +97,35 @@ impl World {
             Happening::MarkPaid(invoice) => self.pay_outside(invoice),
             Happening::Pay(invoice) => self.pay(invoice),
             Happening::Refund(invoice) => self.refund(invoice),
-            Happening::StopReminders(invoice) => {
-                let case = self.invoices[invoice].case.clone();
-                let body = InboxBody::Page { case, action: PageAction::StopReminders };
-                self.input(body, Told::default());
-            }
             Happening::Uncollectible(invoice) => self.close(invoice, InvoiceStatus::Uncollectible),
             Happening::Void(invoice) => self.close(invoice, InvoiceStatus::Void),
             Happening::Wallet(invoice) => self.wallet(invoice),
+            Happening::Wish(invoice, wish) => self.wish(invoice, wish),
         }
+    }
+
+    fn draw_wish(&mut self) -> Wish {
+        match self.rng.usize(..6) {
+            0 => Wish::StopReminders,
+            1 => Wish::OpenPage,
+            2 => Wish::AlreadyPaid,
+            3 => Wish::MoreTime(self.rng.i64(-1..20)),
+            _ => Wish::Retry,
+        }
+    }
+
+    /// The page takes what its customer wishes; the core decides whether it is granted.
+    fn wish(&mut self, invoice: usize, wish: Wish) {
+        let today = self.now.to_zoned(TimeZone::UTC).date();
+        let action = match wish {
+            Wish::AlreadyPaid => PageAction::AlreadyPaid,
+            Wish::MoreTime(days) => PageAction::MoreTime { day: today.saturating_add(days.days()) },
+            Wish::OpenPage => PageAction::CardUpdateOpened,
+            Wish::Retry => PageAction::Retry,
+            Wish::StopReminders => PageAction::StopReminders,
+        };
+        let case = self.invoices[invoice].case.clone();
+        self.input(InboxBody::Page { case, action }, Told::default());
     }
 
     fn tell(&mut self, kind: EventKind, invoice: usize) {
@@ -274,10 +305,10 @@ impl Happening {
             | Self::MarkPaid(invoice)
             | Self::Pay(invoice)
             | Self::Refund(invoice)
-            | Self::StopReminders(invoice)
             | Self::Uncollectible(invoice)
             | Self::Void(invoice)
-            | Self::Wallet(invoice) => invoice,
+            | Self::Wallet(invoice)
+            | Self::Wish(invoice, _) => invoice,
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::core::ids::{CaseId, GatewayId};
 use crate::core::money::{Currency, Money};
 use crate::core::policy::{
     CampaignStep, Capabilities, Condition, ContactPolicy, GatewayPolicy, InvoiceAction,
-    MessageKind, NativeRetries, Policy, Schedule, SubscriptionAction,
+    MessageKind, NativeRetries, PagePolicy, Policy, Schedule, SubscriptionAction,
 };
 
 const ZONES: [&str; 4] = ["America/Bogota", "America/New_York", "Europe/Berlin", "Asia/Tokyo"];
@@ -221,6 +221,7 @@ fn draw_policy(rng: &mut Rng, gateways: impl Iterator<Item = GatewayPolicy>) -> 
         },
         subscription_action: SubscriptionAction::Cancel,
         invoice_action: actions[rng.usize(..3)],
+        page: PagePolicy::default(),
         locale: "en".into(),
         time_zone: "UTC".into(),
     }

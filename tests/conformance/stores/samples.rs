@@ -73,6 +73,7 @@ pub(crate) fn case(n: i64) -> Case {
         pending: BTreeMap::new(),
         payments: vec![format!("pi_{n}")],
         paid_by: None,
+        page: Default::default(),
         page_used: false,
         card_updated: false,
         forced: false,
