@@ -223,7 +223,7 @@ async fn already_paid(
     Ok(back(&state, &visit, "done=already-paid"))
 }
 
-/// `POST /pay/{token}/stop-reminders`: from the page, and from a mail client's one click (RFC 8058).
+/// `POST /pay/{token}/stop-reminders`: from the page, and from the one click of RFC 8058.
 async fn stop_reminders(
     State(state): State<AppState>,
     Path(token): Path<String>,

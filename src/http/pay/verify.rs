@@ -121,7 +121,8 @@ mod tests {
             format!("https://user@pay.nube.example/shop/pay/{token}"),
             format!("http://pay.nube.example/shop/pay/{token}"),
             format!("https://pay.nube.example:8443/shop/pay/{token}"),
-            format!("https://pay.nubе.example/shop/pay/{token}"),
+            // A letter that only looks like ours.
+            OURS.replace("nube", "nub\u{435}") + "/pay/" + &token,
             format!("https://pay.nube.example/pay/{token}"),
             format!("www.evil.example/shop/pay/{token}"),
             format!("https://pay.nube.example/shop/pay/{}", &token[1..]),
