@@ -92,9 +92,11 @@ impl Browser {
     /// What axe-core finds against WCAG 2.2 AA and its best practices.
     pub(crate) async fn violations(&self) -> Vec<Value> {
         const RUN: &str = "const done = arguments[arguments.length - 1]; \
-            axe.run({ runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', \
-            'wcag21aa', 'wcag22aa', 'best-practice'] } }).then(found => done(found.violations\
-            .map(v => ({ rule: v.id, help: v.help, where: v.nodes.map(n => n.html + n.failureSummary) }))));";
+            const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', \
+            'best-practice']; const told = v => ({ rule: v.id, help: v.help, \
+            where: v.nodes.map(n => n.html + n.failureSummary) }); \
+            axe.run({ runOnly: { type: 'tag', values: tags } })\
+            .then(found => done(found.violations.map(told)));";
         self.page.execute(AXE, Vec::new()).await.unwrap();
         let found = self.page.execute_async(RUN, Vec::new()).await.unwrap();
         found.as_array().cloned().unwrap()
