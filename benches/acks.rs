@@ -144,6 +144,7 @@ fn real_router(path: &Path, device: Arc<dyn Device>) -> Router {
     let readiness = Readiness::default();
     readiness.ready();
     router(AppState {
+        callbacks: Arc::new([]),
         store,
         gateways: vec![stripe].into(),
         clock: Clock::System,

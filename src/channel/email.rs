@@ -56,6 +56,35 @@ pub enum EmailError {
     Url(&'static str),
 }
 
+/// Whose server it is, where it reports what becomes of each mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Provider {
+    /// A server that reports nothing.
+    None,
+    /// Postmark.
+    Postmark,
+    /// Resend.
+    Resend,
+    /// SendGrid.
+    SendGrid,
+}
+
+impl Provider {
+    /// The header in which this provider takes our reference and gives it back.
+    fn headers(self, envelope: &Envelope) -> Vec<(&'static str, String)> {
+        let reference = envelope.reference();
+        match self {
+            Self::None => Vec::new(),
+            Self::Postmark => vec![("X-PM-Metadata-recoup", reference)],
+            Self::Resend => vec![("X-Recoup-Message", reference)],
+            Self::SendGrid => {
+                let arguments = serde_json::json!({ "unique_args": { "recoup": reference } });
+                vec![("X-SMTPAPI", arguments.to_string())]
+            }
+        }
+    }
+}
+
 /// How a connection is encrypted, as the URL says.
 #[derive(Clone)]
 enum Encryption {
@@ -83,6 +112,7 @@ pub struct EmailChannel {
     server: Server,
     from: Mailbox,
     reply_to: Option<Mailbox>,
+    provider: Provider,
     idle: Mutex<VecDeque<AsyncSmtpConnection>>,
 }
 
@@ -101,8 +131,16 @@ impl EmailChannel {
             server: Server::of(smtp_url.expose_secret())?,
             from: mailbox(from, "email.from")?,
             reply_to,
+            provider: Provider::None,
             idle: Mutex::new(VecDeque::new()),
         })
+    }
+
+    /// The same, through a provider that reports what becomes of each mail.
+    #[must_use]
+    pub fn through(mut self, provider: Provider) -> Self {
+        self.provider = provider;
+        self
     }
 
     /// The whole mail, headers and both parts, in bytes that any server takes (7 bit).
@@ -115,6 +153,14 @@ impl EmailChannel {
             .message_id(Some(format!("<{}@{}>", envelope.id, self.from.email.domain())))
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("Content-Language", &rendered.locale));
+        for (name, value) in self.provider.headers(envelope) {
+            builder = builder.raw_header(header(name, &value));
+        }
+        if let Some(link) = &envelope.stop_link {
+            builder = builder
+                .raw_header(header("List-Unsubscribe", &format!("<{link}>")))
+                .raw_header(header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"));
+        }
         if let Some(reply_to) = &self.reply_to {
             builder = builder.reply_to(reply_to.clone());
         }
@@ -233,10 +279,28 @@ async fn announce(
     }
     let later = |error: SmtpError| by_reply(&error, |answer| Delivery::Later { answer });
     connection.command(Mail::new(Some(from.clone()), options)).await.map_err(later)?;
-    connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(later)?;
+    let named = connection.command(Rcpt::new(to.clone(), Vec::new())).await;
+    named.map_err(|error| without_mailbox(later(error)))?;
     connection.command(Data).await.map_err(later)?;
     Ok(())
 }
+
+/// What was refused because there is no such mailbox will be refused every time. A refusal for
+/// other reasons (no relaying, a full mailbox, a block list) says nothing of the address.
+fn without_mailbox(delivery: Delivery) -> Delivery {
+    let Delivery::Refused { answer } = delivery else { return delivery };
+    let mut words = answer.split(' ');
+    let code = words.next().unwrap_or_default();
+    let is_enhanced = |word: &&str| word.starts_with("5.") && word.matches('.').count() == 2;
+    let gone = match words.next().filter(is_enhanced) {
+        Some(reason) => NO_MAILBOX.contains(&reason),
+        None => matches!(code, "550" | "551" | "553"),
+    };
+    if gone { Delivery::Unreachable { answer } } else { Delivery::Refused { answer } }
+}
+
+/// The enhanced codes of an address that nothing reaches (RFC 3463, RFC 7505).
+const NO_MAILBOX: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
 
 /// What a reply means; `unanswered` where there was none.
 fn by_reply(error: &SmtpError, unanswered: impl FnOnce(String) -> Delivery) -> Delivery {

@@ -9,21 +9,37 @@
 use async_trait::async_trait;
 
 use crate::core::customer::Channel;
+use crate::core::delivery;
 use crate::core::event::Contact;
-use crate::core::ids::MessageId;
+use crate::core::ids::{CaseId, MessageId};
 use crate::message::Rendered;
 
+pub mod callback;
 pub mod email;
+mod phone;
+pub mod sms;
+pub mod whatsapp;
 
 /// One message, ready to go.
 #[derive(Clone)]
 pub struct Envelope {
     /// Gives a stable Message-ID.
     pub id: MessageId,
+    /// Whose it is: with the id it is the reference that reports come back with.
+    pub case: CaseId,
     /// To whom. Never logged.
     pub contact: Contact,
     /// What it says.
     pub rendered: Rendered,
+    /// Where a `POST` stops all reminders: an e-mail's one-click link.
+    pub stop_link: Option<String>,
+}
+
+impl Envelope {
+    /// What the provider is given so that its reports find the message.
+    pub fn reference(&self) -> String {
+        delivery::reference(&self.case, &self.id)
+    }
 }
 
 /// What came of handing it over.
@@ -41,6 +57,16 @@ pub enum Delivery {
     },
     /// Never for this address, or this message.
     Refused {
+        /// Its own words.
+        answer: String,
+    },
+    /// Nothing reaches this address, now or later.
+    Unreachable {
+        /// Its own words.
+        answer: String,
+    },
+    /// The provider knows that the customer wants none.
+    Unwanted {
         /// Its own words.
         answer: String,
     },

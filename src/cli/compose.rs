@@ -11,8 +11,7 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::channel::Deliver;
-use crate::channel::email::EmailChannel;
+use super::channels;
 use crate::clock::Clock;
 use crate::config::{Config, GatewayConfig, Secret, StoreUrl, brand, policy};
 use crate::core::policy::{Capabilities, Policy};
@@ -54,7 +53,11 @@ pub(crate) async fn compose(
     let public_url = brand.public_url.clone();
     let links: crate::worker::Links =
         Arc::new(move |case| http::link::url(&public_url, &link_key, case));
-    let post = BrandedPost::new(brand.clone(), links, channels(config)?);
+    let public_url = brand.public_url.clone();
+    let stop_links: crate::worker::Links =
+        Arc::new(move |case| http::link::unsubscribe_url(&public_url, &link_key, case));
+    let post = BrandedPost::new(brand.clone(), links, channels::deliver(config)?);
+    let post = post.with_stop_links(stop_links);
     let by_id = Gateways::new(gateways.iter().cloned());
     let applier = Applier::new(store.clone(), by_id.clone(), policy.clone());
     let executor = Executor::new(by_id.clone(), Arc::new(post));
@@ -63,6 +66,7 @@ pub(crate) async fn compose(
     let state = AppState {
         store,
         gateways: gateways.into(),
+        callbacks: channels::callbacks(config).into(),
         clock,
         wake: handle.wake(),
         engine: Arc::new(WorkerEngine { handle: handle.clone(), reconciler: reconciler.clone() }),
@@ -132,16 +136,6 @@ fn settings(config: &GatewayConfig) -> GatewaySettings {
         integrity_secret: secret(&config.integrity_secret),
         ..GatewaySettings::new(config.id.clone(), key.unwrap_or_default())
     }
-}
-
-fn channels(config: &Config) -> anyhow::Result<Vec<Arc<dyn Deliver>>> {
-    let mut channels: Vec<Arc<dyn Deliver>> = Vec::new();
-    if let Some(email) = &config.email {
-        let reply_to = config.merchant.support_email.as_deref().unwrap_or_default();
-        let channel = EmailChannel::new(email.smtp_url.get(), &email.from, reply_to);
-        channels.push(Arc::new(channel.context("set up [email]")?));
-    }
-    Ok(channels)
 }
 
 /// What the routes ask of the worker.

@@ -14,6 +14,7 @@ mod backend;
 mod backtest;
 mod backup;
 mod cases;
+mod channels;
 mod chaos;
 mod check;
 mod classify;

@@ -216,8 +216,12 @@ const FINAL_ACTION: &[Key] = &[
     key("invoice", words(&["keep", "uncollectible", "void"])),
 ];
 
-const EMAIL: &[Key] =
-    &[required("smtp_url", Kind::Secret), required("from", Kind::Text(text::mailbox))];
+const EMAIL: &[Key] = &[
+    required("smtp_url", Kind::Secret),
+    required("from", Kind::Text(text::mailbox)),
+    key("provider", words(&["sendgrid", "postmark", "resend"])),
+    key("callback_secrets", Kind::List(&Kind::Secret)),
+];
 
 const SMS: &[Key] = &[
     key("provider", words(&["twilio"])),
@@ -232,6 +236,8 @@ const WHATSAPP: &[Key] = &[
     key("phone_number_id", ANY),
     key("access_token", Kind::Secret),
     key("app_secret", Kind::Secret),
+    key("verify_token", Kind::Secret),
+    key("business_account_id", ANY),
     key("api_base", HTTP_URL),
 ];
 

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize as _;
 
 mod campaign;
+mod channels;
 mod check;
 mod contact;
 mod error;
@@ -33,8 +34,9 @@ pub use error::{ConfigErrors, Problem, Severity};
 pub use keys::all_paths;
 pub use policy::{brand, policy};
 pub use schema::{
-    Access, Amount, Config, Email, FinalAction, GatewayConfig, GatewayKind, Merchant, Mode,
-    OutboundWebhook, Reminders, Retries, Server, Sms, Step, StoreSettings, StoreUrl, Whatsapp,
+    Access, Amount, Config, Email, EmailProvider, FinalAction, GatewayConfig, GatewayKind,
+    Merchant, Mode, OutboundWebhook, Reminders, Retries, Server, Sms, Step, StoreSettings,
+    StoreUrl, Whatsapp,
 };
 pub use secret::Secret;
 

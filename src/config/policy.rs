@@ -15,8 +15,8 @@ use crate::message::Brand;
 impl Config {
     /// The channels that are wished for and can be used, in their order.
     pub fn usable_channels(&self) -> Vec<Channel> {
-        let usable = |channel: &Channel| *channel == Channel::Email && self.email.is_some();
-        self.reminders.channels.iter().copied().filter(usable).collect()
+        let wanted = self.reminders.channels.iter().copied();
+        wanted.filter(|channel| self.delivers(*channel)).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! What must stay true: nothing that the merchant asked for is left out in silence.
 
+use super::channels;
 use super::report::{Report, Trouble};
 use super::schema::{Config, StoreUrl};
 use super::text::is_plain_remote;
@@ -21,7 +22,7 @@ const MIN_ADMIN_TOKEN: usize = 16;
 /// A rule reads the values and tells what is wrong.
 type Rule = fn(&Config, &Node, &mut Report<'_>);
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 19] = [
     gateways::exist,
     gateways::ids_differ,
     gateways::have_what_they_need,
@@ -30,6 +31,8 @@ const RULES: [Rule; 17] = [
     gateways::fees_are_told,
     gateways::silence_is_understood,
     channels_work,
+    channels::are_complete,
+    channels::are_reported_on,
     campaign::steps_can_go_out,
     campaign::steps_are_in_order,
     campaign::contact_policy_exists,
@@ -72,12 +75,13 @@ fn channels_work(config: &Config, tree: &Node, report: &mut Report<'_>) {
                 let trouble = error(tree, &path, message);
                 report.add(trouble.cure("add `[email]` with `smtp_url` and `from`"));
             }
+            Channel::Sms if config.sms.is_some() => {}
+            Channel::Whatsapp if config.whatsapp.is_some() => {}
             Channel::Sms | Channel::Whatsapp => {
-                let message = format!(
-                    "the channel `{}` is not in this version: it is passed over",
-                    channel.as_str()
-                );
-                report.add(warning(tree, &path, message));
+                let name = channel.as_str();
+                let message = format!("the channel `{name}` needs a section `[{name}]`");
+                let cure = format!("add `[{name}]`: docs/CHANNELS.md says how");
+                report.add(error(tree, &path, message).cure(cure));
             }
         }
     }

@@ -384,6 +384,23 @@ pub struct Email {
     pub smtp_url: Secret,
     /// `Name <address>`.
     pub from: String,
+    /// Whose server it is, where it reports what becomes of each mail.
+    pub provider: Option<EmailProvider>,
+    /// Verify its reports; several while one is rotated.
+    #[serde(default)]
+    pub callback_secrets: Vec<Secret>,
+}
+
+/// Providers of e-mail whose reports are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmailProvider {
+    /// Postmark.
+    Postmark,
+    /// Resend.
+    Resend,
+    /// SendGrid.
+    SendGrid,
 }
 
 /// `[sms]`.
@@ -414,6 +431,10 @@ pub struct Whatsapp {
     pub access_token: Option<Secret>,
     /// Verifies the provider's callbacks.
     pub app_secret: Option<Secret>,
+    /// Answers the provider's check of the callback's address.
+    pub verify_token: Option<Secret>,
+    /// The business account, for its templates.
+    pub business_account_id: Option<String>,
     /// The provider's address, where it is not its own.
     pub api_base: Option<String>,
 }

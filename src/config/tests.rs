@@ -215,7 +215,7 @@ fn every_shown_file_of_the_interface_is_accepted() {
     );
     let config = load(&text).unwrap();
     let keys: Vec<_> = config.warnings.iter().map(|p| p.key.as_str()).collect();
-    let expected = ["reminders.channels.1", "reminders.channels.2", "webhooks"];
+    let expected = ["sms", "whatsapp", "webhooks"];
     assert_eq!(keys, expected);
     assert_eq!(config.usable_channels(), [Channel::Email]);
 }

@@ -12,6 +12,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::consent::{Consent, Contacted};
+use super::delivery::Suppressed;
 use super::event::{Contact, PaymentMethodFacts};
 use super::ids::{CardKey, GatewayId};
 
@@ -85,6 +86,9 @@ pub struct Customer {
     /// What the customer said of each channel, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consents: Vec<Consent>,
+    /// Addresses that nothing goes to any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Suppressed>,
     /// The merchant's segments that the customer is in.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub tags: BTreeSet<String>,

@@ -372,6 +372,16 @@ pub enum SendOutcome {
         /// The provider's own words.
         answer: String,
     },
+    /// Not accepted, since nothing reaches this address.
+    Unreachable {
+        /// The provider's own words.
+        answer: String,
+    },
+    /// Not accepted, since the customer told the provider that they want none.
+    Unwanted {
+        /// The provider's own words.
+        answer: String,
+    },
     /// Accepted by the provider.
     Sent {
         /// The provider's own words.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::delivery::Report;
 use super::effect::Outcome;
 use super::event::Event;
 use super::ids::{CaseId, EffectId, MessageId};
@@ -24,6 +25,8 @@ pub enum Input {
     Event(Box<Event>),
     /// A person did something on the dashboard, by the API or the command line.
     Operator(OperatorAction),
+    /// A provider told what became of a message.
+    Delivery(MessageId, Report),
     /// An effect came back.
     Outcome(EffectId, Box<Outcome>),
     /// The customer did something on the hosted page.

@@ -16,6 +16,7 @@ pub mod consent;
 pub mod contact;
 pub mod customer;
 pub mod decline;
+pub mod delivery;
 pub mod effect;
 pub mod event;
 pub mod ids;

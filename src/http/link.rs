@@ -42,6 +42,11 @@ pub fn url(public_url: &str, key: &[u8; 32], case: &CaseId) -> String {
     format!("{}/pay/{}", public_url.trim_end_matches('/'), token_for(key, case))
 }
 
+/// Where a `POST` stops the reminders of `case`: the one-click link of its mails.
+pub fn unsubscribe_url(public_url: &str, key: &[u8; 32], case: &CaseId) -> String {
+    format!("{}/unsubscribe/{}", public_url.trim_end_matches('/'), token_for(key, case))
+}
+
 fn signature(key: &[u8; 32], case: &CaseId) -> [u8; SIGNATURE] {
     let full = sign(key, &format!("pay:{}", case.as_str()));
     let mut short = [0; SIGNATURE];

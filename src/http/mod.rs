@@ -23,6 +23,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 
+use crate::channel::callback::Callbacks;
 use crate::clock::Clock;
 use crate::core::ids::GatewayId;
 use crate::core::policy::Policy;
@@ -33,6 +34,7 @@ use crate::store::{InboxBody, InboxRecord, Store, StoreError};
 
 mod api;
 mod auth;
+mod callbacks;
 mod dashboard;
 mod health;
 pub mod link;
@@ -40,6 +42,7 @@ pub mod pages;
 mod pay;
 mod problem;
 mod report;
+mod unsubscribe;
 mod view;
 mod webhooks;
 
@@ -115,6 +118,8 @@ pub struct AppState {
     pub store: Arc<dyn Store>,
     /// The configured gateways.
     pub gateways: Arc<[Arc<dyn Gateway>]>,
+    /// Reads what message providers report.
+    pub callbacks: Arc<[Arc<dyn Callbacks>]>,
     /// The service's time.
     pub clock: Clock,
     /// Wakes the worker after each append.
@@ -183,6 +188,8 @@ impl AppState {
 pub fn router(state: AppState) -> Router {
     let quick = Router::new()
         .route("/webhooks/{gateway}", post(webhooks::receive).get(webhooks::challenge))
+        .route("/callbacks/{channel}", post(callbacks::receive).get(callbacks::challenge))
+        .route("/unsubscribe/{token}", post(unsubscribe::stop).get(unsubscribe::show))
         .route("/livez", get(health::live))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))

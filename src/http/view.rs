@@ -8,9 +8,10 @@
 use serde_json::{Value, json};
 
 use crate::core::case::together::Along;
-use crate::core::case::{Attempt, Case, Message};
-use crate::core::customer::{Customer, PaymentMethod};
+use crate::core::case::{Attempt, Case, Message, MessageStatus};
+use crate::core::customer::{Channel, Customer, PaymentMethod};
 use crate::core::decline::Decline;
+use crate::core::delivery::Track;
 use crate::core::ledger::LedgerEntry;
 use crate::store::MessageRecord;
 
@@ -77,8 +78,35 @@ fn message(message: &Message) -> Value {
         "channel": message.channel,
         "locale": message.locale,
         "at": message.at,
-        "status": message.status,
+        "status": status(message.status),
         "with": message.with,
+        "in_place_of": message.track.in_place_of,
+        "happened": happened(&message.track),
+    })
+}
+
+/// The status of a message, as the API names it.
+pub(super) fn status(status: MessageStatus) -> &'static str {
+    match status {
+        MessageStatus::Dropped => "dropped",
+        MessageStatus::Failed => "failed",
+        MessageStatus::Queued => "queued",
+        MessageStatus::Sent => "sent",
+        MessageStatus::Unknown => "uncertain",
+    }
+}
+
+/// What became of a message after it was handed over.
+fn happened(track: &Track) -> Value {
+    json!({
+        "delivered_at": track.delivered_at,
+        "opened_at": track.opened_at,
+        "prefetched_at": track.prefetched_at,
+        "clicked_at": track.clicked_at,
+        "acted_at": track.acted_at,
+        "undelivered_at": track.undelivered_at,
+        "complained_at": track.complained_at,
+        "unsubscribed_at": track.unsubscribed_at,
     })
 }
 
@@ -97,9 +125,12 @@ pub(super) fn entry_json(entry: &LedgerEntry) -> Value {
     })
 }
 
-/// A message exactly as sent.
-pub(super) fn message_json(record: &MessageRecord) -> Value {
+/// A message exactly as sent, with what its case knows of it since.
+pub(super) fn message_json(record: &MessageRecord, case: Option<&Case>) -> Value {
+    let known = case.and_then(|case| case.messages.iter().find(|m| m.id == record.id));
     json!({
+        "status": status(known.map_or(record.status, |known| known.status)),
+        "happened": known.map(|known| happened(&known.track)),
         "id": record.id,
         "case": record.case,
         "kind": record.kind,
@@ -117,6 +148,11 @@ pub(super) fn message_json(record: &MessageRecord) -> Value {
 /// A customer.
 pub(super) fn customer_json(customer: &Customer) -> Value {
     let contact = &customer.contact;
+    let suppressed: Vec<_> = [Channel::Email, Channel::Sms, Channel::Whatsapp]
+        .into_iter()
+        .filter_map(|channel| customer.suppressed_on(channel))
+        .map(|s| json!({ "channel": s.channel, "at": s.at, "why": s.why }))
+        .collect();
     json!({
         "id": customer.id,
         "name": contact.name,
@@ -131,6 +167,7 @@ pub(super) fn customer_json(customer: &Customer) -> Value {
         "tags": customer.tags,
         "customer_since": customer.customer_since,
         "consents": customer.consents,
+        "suppressed": suppressed,
     })
 }
 

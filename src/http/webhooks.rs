@@ -59,9 +59,9 @@ struct Arrived {
 }
 
 /// Why a webhook was not taken, with the word that counts it.
-struct Refusal {
-    code: &'static str,
-    problem: Problem,
+pub(super) struct Refusal {
+    pub(super) code: &'static str,
+    pub(super) problem: Problem,
 }
 
 impl Refusal {
@@ -85,7 +85,7 @@ impl From<Rejection> for Refusal {
 }
 
 /// Reads the body up to its limit.
-async fn read(body: Body) -> Result<Bytes, Refusal> {
+pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
     let mut kept = Vec::new();
     let mut length = 0;
     let mut parts = body.into_data_stream();
@@ -108,7 +108,7 @@ async fn read(body: Body) -> Result<Bytes, Refusal> {
     Ok(kept.into())
 }
 
-fn text(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(super) fn text(headers: &HeaderMap) -> Vec<(String, String)> {
     let pair = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
@@ -145,7 +145,7 @@ async fn accept(
     Ok(appended.iter().all(|one| *one == Appended::Duplicate))
 }
 
-fn unreadable(malformed: MalformedBody) -> Refusal {
+pub(super) fn unreadable(malformed: MalformedBody) -> Refusal {
     Refusal::from(Rejection::new(RejectionCode::MalformedBody, malformed.0))
 }
 

@@ -116,7 +116,7 @@ pub(crate) fn part_at(key: &str, position: usize) -> &str {
 }
 
 /// Foreign text as one part of a key: no separator, no control character, not too long.
-fn part(text: &str) -> String {
+pub(crate) fn part(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
@@ -286,6 +286,11 @@ pub(crate) fn count_of(state: State) -> String {
 /// Messages of a case.
 pub(crate) fn messages_of(case: &CaseId) -> String {
     format!("x/message/{}/", part(case.as_str()))
+}
+
+/// Cases of which a message went to an address.
+pub(crate) fn written_to(address: &str) -> String {
+    format!("x/to/{}/", part(address))
 }
 
 /// All messages by time.

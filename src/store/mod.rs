@@ -17,9 +17,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::core::card::Card;
-use crate::core::case::{Case, State};
-use crate::core::consent::Consent;
+use crate::core::case::{Case, MessageStatus, State};
+use crate::core::consent::{Consent, Standing};
 use crate::core::customer::{Channel, Customer, PaymentMethod, Profile};
+use crate::core::delivery::Report;
 use crate::core::effect::Effect;
 use crate::core::event::Contact;
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId, MessageId};
@@ -130,6 +131,28 @@ pub enum InboxBody {
         /// The methods; those of the gateways named replace what was known there.
         methods: Vec<PaymentMethod>,
     },
+    /// A provider told what became of a message.
+    Delivery {
+        /// Whose message.
+        case: CaseId,
+        /// Which.
+        message: MessageId,
+        /// What became of it.
+        report: Report,
+    },
+    /// Somebody answered a message with a word that means yes or no to further ones.
+    Reply {
+        /// On which channel.
+        channel: Channel,
+        /// The digest of the address that the answer came from.
+        address: String,
+        /// What they said.
+        standing: Standing,
+        /// The word, one of a list.
+        word: String,
+        /// When.
+        at: Timestamp,
+    },
     /// An authentic webhook, with its raw bytes.
     Webhook {
         /// The raw body.
@@ -211,6 +234,21 @@ pub struct MessageRecord {
     pub html: Option<String>,
     /// The provider's own words.
     pub answer: String,
+    /// How handing it over ended.
+    #[serde(default = "sent", skip_serializing_if = "is_sent")]
+    pub status: MessageStatus,
+    /// The digest of the address, by which an answer finds the case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// Older records are of messages that were sent.
+fn sent() -> MessageStatus {
+    MessageStatus::Sent
+}
+
+fn is_sent(status: &MessageStatus) -> bool {
+    *status == MessageStatus::Sent
 }
 
 /// A step's new case with its ledger.
@@ -383,6 +421,9 @@ pub trait Store: Send + Sync {
 
     /// The messages of a case exactly as sent, oldest first.
     async fn messages_of(&self, case: &CaseId) -> Result<Vec<MessageRecord>, StoreError>;
+
+    /// The cases of which a message went to the address with this digest.
+    async fn cases_written_to(&self, address: &str) -> Result<Vec<CaseId>, StoreError>;
 
     /// A page of all messages, newest first, behind `after`.
     async fn list_messages(

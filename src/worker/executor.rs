@@ -14,6 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::apply::Returned;
 use super::intake::count_unknown;
 use super::{Gateways, Postman};
+use crate::core::case::MessageStatus;
+use crate::core::customer::Channel;
+use crate::core::delivery::address_key;
 use crate::core::effect::{
     ChargeOrder, ChargeOutcome, CheckOrder, CheckReport, LookUpAnswer, MarkPaidOutcome,
     MessageOrder, Order, Outcome, SendOutcome,
@@ -65,7 +68,7 @@ impl Executor {
             }
             Order::Charge(order) => Outcome::Charge(self.charge(order).await),
             Order::Check(order) => Outcome::Checked(self.check(order).await),
-            Order::Send(_) if begun => Outcome::Sent(SendOutcome::Unknown),
+            Order::Send(order) if begun => return uncertain(entry, order, now),
             Order::Send(_) if late > STALE_MESSAGE => dropped("it would have come too late"),
             Order::Send(order) => return self.send(entry, order, now).await,
             order => match self.call(order, key).await {
@@ -174,6 +177,9 @@ impl Executor {
             }
             Err(answer) => (SendOutcome::Failed { answer }, String::new()),
         };
+        metrics::counter!("recoup_messages_total", "channel" => order.channel.as_str(),
+            "outcome" => outcome_word(&outcome))
+        .increment(1);
         let message = record(entry, order, &outcome, (to, now));
         let mut returned = returned(entry, Outcome::Sent(outcome));
         returned.message = message;
@@ -181,30 +187,76 @@ impl Executor {
     }
 }
 
+/// An earlier run had begun to send it: it is not sent again, and it is shown.
+fn uncertain(entry: &OutboxEntry, order: &MessageOrder, now: Timestamp) -> Performed {
+    metrics::counter!("recoup_messages_total", "channel" => order.channel.as_str(),
+        "outcome" => "uncertain")
+    .increment(1);
+    let to = match order.channel {
+        Channel::Email => &order.contact.email,
+        Channel::Sms | Channel::Whatsapp => &order.contact.phone,
+    };
+    let to = to.clone().unwrap_or_default();
+    let message = record(entry, order, &SendOutcome::Unknown, (to, now));
+    let outcome = Outcome::Sent(SendOutcome::Unknown);
+    Performed::Done(Box::new(Returned { message, ..returned(entry, outcome) }))
+}
+
 /// What may be logged of a provider's answer: its words may repeat the customer's address.
 fn reply_code(answer: &str) -> Option<u16> {
     answer.split(' ').next()?.parse().ok()
 }
 
+fn outcome_word(outcome: &SendOutcome) -> &'static str {
+    match outcome {
+        SendOutcome::Dropped { .. } => "dropped",
+        SendOutcome::Failed { .. } => "failed",
+        SendOutcome::Sent { .. } => "sent",
+        SendOutcome::Unknown => "uncertain",
+        SendOutcome::Unreachable { .. } => "unreachable",
+        SendOutcome::Unwanted { .. } => "unwanted",
+    }
+}
+
+/// What is kept of a message that was handed over, or may have been.
 fn record(
     entry: &OutboxEntry,
     order: &MessageOrder,
     outcome: &SendOutcome,
     (to, at): (String, Timestamp),
 ) -> Option<MessageRecord> {
-    let SendOutcome::Sent { answer, subject, text, html, locale } = outcome else { return None };
-    Some(MessageRecord {
+    let blank = MessageRecord {
         id: order.id.clone(),
         case: entry.effect.case.clone(),
         kind: order.kind,
         channel: order.channel,
+        address: Some(address_key(order.channel, &to)).filter(|_| !to.is_empty()),
         to,
         at,
-        locale: locale.clone(),
-        subject: subject.clone(),
-        text: text.clone(),
-        html: html.clone(),
-        answer: answer.clone(),
+        locale: order.contact.locale.clone().unwrap_or_default(),
+        subject: String::new(),
+        text: String::new(),
+        html: None,
+        answer: String::new(),
+        status: MessageStatus::Unknown,
+    };
+    Some(match outcome {
+        SendOutcome::Dropped { .. } => return None,
+        SendOutcome::Failed { answer }
+        | SendOutcome::Unreachable { answer }
+        | SendOutcome::Unwanted { answer } => {
+            MessageRecord { answer: answer.clone(), status: MessageStatus::Failed, ..blank }
+        }
+        SendOutcome::Sent { answer, subject, text, html, locale } => MessageRecord {
+            locale: locale.clone(),
+            subject: subject.clone(),
+            text: text.clone(),
+            html: html.clone(),
+            answer: answer.clone(),
+            status: MessageStatus::Sent,
+            ..blank
+        },
+        SendOutcome::Unknown => blank,
     })
 }
 

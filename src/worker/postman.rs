@@ -14,6 +14,7 @@ use crate::core::customer::Channel;
 use crate::core::effect::{MessageOrder, SendOutcome};
 use crate::core::event::Contact;
 use crate::core::ids::CaseId;
+use crate::core::policy::MessageKind;
 use crate::message::{self, Brand, Rendered};
 
 /// Makes the card-update link of a case.
@@ -23,13 +24,21 @@ pub type Links = Arc<dyn Fn(&CaseId) -> String + Send + Sync>;
 pub struct BrandedPost {
     brand: Arc<Brand>,
     links: Links,
+    stop_links: Option<Links>,
     channels: Vec<Arc<dyn Deliver>>,
 }
 
 impl BrandedPost {
     /// A postman for these channels.
     pub fn new(brand: Arc<Brand>, links: Links, channels: Vec<Arc<dyn Deliver>>) -> Self {
-        Self { brand, links, channels }
+        Self { brand, links, stop_links: None, channels }
+    }
+
+    /// With links of which a `POST` stops all reminders.
+    #[must_use]
+    pub fn with_stop_links(mut self, stop_links: Links) -> Self {
+        self.stop_links = Some(stop_links);
+        self
     }
 }
 
@@ -54,11 +63,21 @@ impl Postman for BrandedPost {
             }
         };
         let to = address(order.channel, &order.contact);
-        let envelope = Envelope { id: order.id.clone(), contact: order.contact.clone(), rendered };
+        let reminder = order.kind != MessageKind::Recovered;
+        let stop_link = self.stop_links.as_ref().filter(|_| reminder).map(|links| links(case));
+        let envelope = Envelope {
+            id: order.id.clone(),
+            case: case.clone(),
+            contact: order.contact.clone(),
+            rendered,
+            stop_link,
+        };
         match channel.deliver(&envelope).await {
             Delivery::Accepted { answer } => Ok((sent(envelope.rendered, answer), to)),
             Delivery::Later { answer } => Err(answer),
             Delivery::Refused { answer } => Ok((SendOutcome::Failed { answer }, to)),
+            Delivery::Unreachable { answer } => Ok((SendOutcome::Unreachable { answer }, to)),
+            Delivery::Unwanted { answer } => Ok((SendOutcome::Unwanted { answer }, to)),
             Delivery::Unknown { .. } => Ok((SendOutcome::Unknown, to)),
         }
     }

@@ -49,6 +49,7 @@ fn asked(n: i64) -> recoup::core::case::Case {
         at: case.opened_at,
         status: MessageStatus::Sent,
         with: Vec::new(),
+        track: recoup::core::delivery::Track::default(),
     };
     recoup::core::case::Case {
         customer: Some("cus_1".into()),

@@ -13,7 +13,7 @@ use recoup::sandbox::mail::MailSink;
 use recoup::sandbox::{Kind, Rule, Sandbox, SandboxOptions, Step, Target};
 use serde_json::{Value, json};
 
-const TOKEN: &str = "a-token-of-this-test-only";
+pub(crate) const TOKEN: &str = "a-token-of-this-test-only";
 const ROUNDS: u64 = 8;
 const EVENTS_A_ROUND: usize = 40;
 
@@ -21,8 +21,8 @@ pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) mail: MailSink,
     folder: tempfile::TempDir,
-    address: String,
-    client: reqwest::Client,
+    pub(crate) address: String,
+    pub(crate) client: reqwest::Client,
 }
 
 impl World {

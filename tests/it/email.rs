@@ -3,7 +3,7 @@
 use recoup::channel::email::EmailChannel;
 use recoup::channel::{Deliver as _, Delivery, Envelope};
 use recoup::core::event::Contact;
-use recoup::core::ids::MessageId;
+use recoup::core::ids::{CaseId, GatewayId, MessageId};
 use recoup::core::policy::MessageKind;
 use recoup::message::render;
 use recoup::sandbox::mail::{MailSink, Trouble};
@@ -20,7 +20,9 @@ fn channel(url: &str) -> EmailChannel {
 fn envelope(id: &str) -> Envelope {
     let order = order(MessageKind::CardUpdate, "es-CO");
     let rendered = render(&order, &brand(), LINK).unwrap();
-    Envelope { id: MessageId::from(id), contact: order.contact, rendered }
+    let case = CaseId::of(&GatewayId::from("stripe"), "in_1");
+    let stop_link = Some("https://pay.cafenube.example/unsubscribe/t0ken".to_owned());
+    Envelope { id: MessageId::from(id), case, contact: order.contact, rendered, stop_link }
 }
 
 fn to(address: &str) -> Envelope {
@@ -49,6 +51,8 @@ async fn what_was_rendered_is_what_arrives() {
         ("Content-Language", "es-CO"),
         ("Reply-To", "ayuda@cafenube.example"),
         ("MIME-Version", "1.0"),
+        ("List-Unsubscribe", "<https://pay.cafenube.example/unsubscribe/t0ken>"),
+        ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),
     ] {
         assert_eq!(mail.header(name).as_deref(), Some(value), "{}", mail.raw);
     }
@@ -73,12 +77,14 @@ async fn the_servers_words_decide_and_come_back() {
     let sink = MailSink::start().await.unwrap();
     let channel = channel(&sink.url());
     let later = |answer: &str| Delivery::Later { answer: answer.to_owned() };
+    let gone = |answer: &str| Delivery::Unreachable { answer: answer.to_owned() };
     let refused = |answer: &str| Delivery::Refused { answer: answer.to_owned() };
     for (trouble, wanted) in [
-        (
-            Trouble::Recipient("550 5.1.1 no such mailbox".into()),
-            refused("550 5.1.1 no such mailbox"),
-        ),
+        (Trouble::Recipient("550 5.1.1 no such mailbox".into()), gone("550 5.1.1 no such mailbox")),
+        (Trouble::Recipient("550 no such user here".into()), gone("550 no such user here")),
+        // These say nothing of the address.
+        (Trouble::Recipient("550 5.7.1 no relaying".into()), refused("550 5.7.1 no relaying")),
+        (Trouble::Recipient("552 5.2.2 mailbox full".into()), refused("552 5.2.2 mailbox full")),
         (Trouble::Recipient("451 4.7.1 greylisted".into()), later("451 4.7.1 greylisted")),
         (Trouble::Content("452 4.3.1 disk is full".into()), later("452 4.3.1 disk is full")),
         (Trouble::Content("554 5.7.1 not this one".into()), refused("554 5.7.1 not this one")),

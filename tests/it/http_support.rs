@@ -313,6 +313,7 @@ impl Service {
             Arc::new(Scripted::particular("particular")),
         ];
         let app = router(AppState {
+            callbacks: Arc::new([]),
             store: store.clone(),
             gateways: gateways.into(),
             clock: setup.clock,

@@ -10,6 +10,8 @@ mod banner;
 mod braintree;
 mod browser;
 mod browser_pages;
+mod callbacks;
+mod channels;
 mod cli_offline;
 mod commands;
 mod config;

@@ -8,6 +8,7 @@ use recoup::core::case::{
 };
 use recoup::core::customer::{Channel, Customer};
 use recoup::core::decline::{Advice, Category, Decline};
+use recoup::core::delivery::Track;
 use recoup::core::effect::ChargeOrder;
 use recoup::core::event::PaymentMethodFacts;
 use recoup::core::ids::{AttemptId, CaseId, GatewayId, MessageId};
@@ -119,6 +120,7 @@ pub(crate) fn case(invoice: &str, state: State) -> Case {
             at: at("2026-11-20T15:02:00Z"),
             with: Vec::new(),
             status: MessageStatus::Queued,
+            track: Track::default(),
         }],
         along: Vec::new(),
         timers: BTreeMap::new(),
@@ -253,6 +255,8 @@ pub(crate) fn mail() -> MessageRecord {
         text: rendered.text,
         html: rendered.html,
         answer: "250 2.0.0 OK: queued as 4F2A".to_owned(),
+        status: MessageStatus::Sent,
+        address: None,
     }
 }
 

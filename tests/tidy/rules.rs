@@ -12,16 +12,16 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("gateway", &["core"]),
     ("store", &["core"]),
     ("message", &["core"]),
-    ("channel", &["core", "message"]),
+    ("channel", &["core", "message", "gateway"]),
     ("config", &["core", "message"]),
     ("sandbox", &["core", "clock"]),
     ("worker", &["core", "clock", "store", "gateway", "channel", "message"]),
-    ("http", &["core", "clock", "store", "gateway", "message", "lab"]),
+    ("http", &["core", "clock", "store", "gateway", "channel", "message", "lab"]),
     ("lab", &["core", "clock", "store", "gateway", "channel", "message", "config", "worker"]),
 ];
 
 /// What only `cli` and `lab` may name: they put concrete parts together.
-const CONCRETE: [&str; 10] = [
+const CONCRETE: [&str; 12] = [
     "store::sled",
     "store::memory",
     "gateway::stripe",
@@ -32,6 +32,8 @@ const CONCRETE: [&str; 10] = [
     "gateway::checkout",
     "gateway::http",
     "channel::email",
+    "channel::sms",
+    "channel::whatsapp",
 ];
 
 /// Who else may name a concrete part, and why.
@@ -157,6 +159,8 @@ fn is_known_host(host: &str) -> bool {
         "api.braintreegateway.com",
         "api.sandbox.braintreegateway.com",
         "checkout-test.adyen.com",
+        "api.twilio.com",
+        "graph.facebook.com",
         "prefix-checkout-live.adyenpayments.com",
         "dashboard.stripe.com",
         "stripe.com",

@@ -62,6 +62,11 @@ fn message_withdrawn(
     if !around.customer.may_be_written_to(message.channel, &policy.contact.consent) {
         return Some("the customer did not agree to this channel".into());
     }
+    let mut reached = around.customer.clone();
+    reached.contact = message.contact.clone();
+    if reached.suppressed_on(message.channel).is_some() {
+        return Some("nothing reaches this address".into());
+    }
     let place = Place::of(&around.customer, policy);
     let mut others = around.customer.contacted_at.clone();
     if let Some(noted) = case.messages.iter().find(|m| m.id == message.id) {

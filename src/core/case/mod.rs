@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::customer::{Channel, Customer};
 use super::decline::Decline;
+use super::delivery::Track;
 use super::effect::{ChargeOrder, CheckPurpose};
 use super::event::NativeRetry;
 use super::ids::{CardKey, CaseId, EffectId, GatewayId, MessageId};
@@ -28,6 +29,7 @@ use together::Along;
 
 mod attempts;
 mod checks;
+mod delivery;
 mod ending;
 pub mod events;
 pub mod evidence;
@@ -206,6 +208,9 @@ pub struct Message {
     /// Further open cases of the customer that it speaks of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub with: Vec<CaseId>,
+    /// What became of it after it was handed over.
+    #[serde(default, skip_serializing_if = "Track::is_empty")]
+    pub track: Track,
 }
 
 /// The timers of a case, as data. The store indexes the earliest.

@@ -91,6 +91,9 @@ pub fn offers(case: &Case, mut around: Around, policy: &Policy, now: Timestamp) 
 impl Stepper<'_> {
     /// Applies what the customer did on the hosted page.
     pub(super) fn on_page(&mut self, action: &PageAction) {
+        if !matches!(action, PageAction::StopReminders) {
+            self.note_acted();
+        }
         match action {
             PageAction::AlreadyPaid => self.on_already_paid(),
             PageAction::CardUpdateOpened => {

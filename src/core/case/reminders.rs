@@ -128,7 +128,7 @@ impl Stepper<'_> {
     }
 
     /// The first moment from `from` at which the contact policy allows a message.
-    fn allowed_from(
+    pub(super) fn allowed_from(
         &self,
         channel: Channel,
         from: Timestamp,
@@ -231,10 +231,7 @@ impl Stepper<'_> {
             self.policy.channels.contains(channel)
                 && wanted.contains(channel)
                 && customer.may_be_written_to(*channel, &self.policy.contact.consent)
-                && match channel {
-                    Channel::Email => customer.contact.email.is_some(),
-                    Channel::Sms | Channel::Whatsapp => customer.contact.phone.is_some(),
-                }
+                && customer.reached_on(*channel)
         };
         first.filter(reaches).or_else(|| wanted.iter().copied().find(reaches))
     }
@@ -261,7 +258,7 @@ impl Stepper<'_> {
         self.plan_reminder();
     }
 
-    fn send(&mut self, kind: MessageKind, channel: Channel, not_before: Timestamp) {
+    pub(super) fn send(&mut self, kind: MessageKind, channel: Channel, not_before: Timestamp) {
         let id = MessageId::of(&self.case.id, self.case.messages.len() as u32 + 1);
         let customer = &self.around.customer;
         let method = self
@@ -306,6 +303,7 @@ impl Stepper<'_> {
             at: not_before,
             status: MessageStatus::Queued,
             with,
+            track: self.track_to(channel),
         });
         let why = self.case.reason.clone();
         self.decide(
@@ -349,6 +347,14 @@ impl Stepper<'_> {
             SendOutcome::Failed { .. } => {
                 (MessageStatus::Failed, "was not accepted".to_owned(), None)
             }
+            SendOutcome::Unreachable { .. } => {
+                let text = "was not accepted: nothing reaches this address".to_owned();
+                (MessageStatus::Failed, text, None)
+            }
+            SendOutcome::Unwanted { .. } => {
+                let text = "was not accepted: the customer wants none there".to_owned();
+                (MessageStatus::Failed, text, None)
+            }
             SendOutcome::Dropped { why } => {
                 (MessageStatus::Dropped, format!("was dropped: {why}"), None)
             }
@@ -370,6 +376,7 @@ impl Stepper<'_> {
                 contacted[own].at = self.now;
             }
         }
+        self.heed_refusal(index, outcome, asked_at);
         if status == MessageStatus::Dropped && was == MessageStatus::Queued {
             self.send_later(index, asked_at);
         }

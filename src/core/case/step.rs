@@ -165,6 +165,7 @@ pub fn step(
     let mut stepper = Stepper::new(case, around, policy, now);
     match input {
         Input::CustomerChanged => stepper.on_customer_changed(),
+        Input::Delivery(message, report) => stepper.on_delivery(message, report),
         Input::Due => stepper.on_due(),
         Input::Event(event) => stepper.on_event(event),
         Input::Operator(action) => stepper.on_operator(action),

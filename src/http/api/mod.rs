@@ -22,7 +22,7 @@ mod customers;
 mod gateways;
 mod input;
 mod learning;
-mod lists;
+mod messages;
 mod plan;
 mod policies;
 mod reports;
@@ -52,7 +52,8 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
             get(learning::show).put(learning::replace).delete(learning::reset).layer(whole()),
         )
         .route("/api/v1/learning/merge", post(learning::merge).layer(whole()))
-        .route("/api/v1/messages", get(lists::messages))
+        .route("/api/v1/messages", get(messages::list))
+        .route("/api/v1/reports/messages", get(messages::report))
         .route("/api/v1/test-clock", get(clock::show));
     guarded(routes, state)
 }

@@ -199,6 +199,10 @@ impl Store for Watched {
         self.inner.messages_of(case).await
     }
 
+    async fn cases_written_to(&self, address: &str) -> Result<Vec<CaseId>> {
+        self.inner.cases_written_to(address).await
+    }
+
     async fn list_messages(
         &self,
         after: Option<&MessageId>,

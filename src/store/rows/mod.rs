@@ -231,6 +231,10 @@ impl<B: Backend> Store for B {
         read::messages_of(self.rows(), case)
     }
 
+    async fn cases_written_to(&self, address: &str) -> Result<Vec<CaseId>, StoreError> {
+        read::cases_written_to(self.rows(), address)
+    }
+
     async fn list_messages(
         &self,
         after: Option<&MessageId>,

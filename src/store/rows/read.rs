@@ -217,6 +217,12 @@ pub(crate) fn outcomes(rows: &dyn Rows, from: u64) -> Result<Vec<Outcome>, Store
     found.into_iter().map(|row| outcome(row).map(Arc::unwrap_or_clone)).collect()
 }
 
+pub(crate) fn cases_written_to(rows: &dyn Rows, address: &str) -> Result<Vec<CaseId>, StoreError> {
+    let prefix = keys::written_to(address);
+    let found = rows.scan(&Scan::first(&prefix, keys::end_of(&prefix), usize::MAX))?;
+    Ok(found.iter().map(|(key, _)| CaseId::from(keys::last_part(key))).collect())
+}
+
 fn message(rows: &dyn Rows, id: &str) -> Result<Option<MessageRecord>, StoreError> {
     own(rows, &keys::message(&MessageId::from(id)))
 }

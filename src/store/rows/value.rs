@@ -216,7 +216,10 @@ impl Value {
             Self::Message(message) => {
                 let lists = [keys::messages_of(&message.case), keys::SENT.to_owned()];
                 let row = |list: String| keys::listed(&list, message.at, message.id.as_str());
-                lists.into_iter().map(row).map(listed).collect()
+                let to = message.address.as_ref().map(|address| {
+                    format!("{}{}", keys::written_to(address), keys::part(message.case.as_str()))
+                });
+                lists.into_iter().map(row).chain(to).map(listed).collect()
             }
             Self::Waiting(waiting) => {
                 vec![listed(keys::ready(waiting.not_before, own_number(key)))]

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::Batch;
+use crate::core::consent::{Consent, Standing};
+use crate::core::customer::Channel;
 use crate::core::input::Input;
 use crate::store::{InboxBody, InboxEntry, StoreError};
 
@@ -51,8 +53,42 @@ impl Batch<'_> {
                 self.put_customer(customer, record, &before);
                 self.customer_changed(customer).await
             }
+            InboxBody::Delivery { case, message, report } => {
+                self.input(case, &Input::Delivery(message.clone(), report.clone())).await
+            }
+            InboxBody::Reply { channel, address, standing, word, at } => {
+                let how = format!("{}:{word}", channel.as_str());
+                let said = Consent { channel: *channel, standing: *standing, at: *at, how };
+                self.replied(address, said).await
+            }
             InboxBody::Webhook { .. } => Ok(()),
         }
+    }
+
+    /// Somebody at this address said yes or no. A no is said to a number, whatever the app: it
+    /// holds on every channel of that number. A yes holds where it was said.
+    async fn replied(&mut self, address: &str, said: Consent) -> Result<(), StoreError> {
+        let phone = [Channel::Sms, Channel::Whatsapp];
+        let channels: &[Channel] = match (said.standing, said.channel) {
+            (Standing::OptedOut, Channel::Sms | Channel::Whatsapp) => &phone,
+            (Standing::OptedIn, Channel::Sms) => &phone[..1],
+            (Standing::OptedIn, Channel::Whatsapp) => &phone[1..],
+            (_, Channel::Email) => &[Channel::Email],
+        };
+        let mut customers = BTreeSet::new();
+        for case in self.store().cases_written_to(address).await? {
+            customers.extend(self.case(&case).await?.map(|case| case.customer_key()));
+        }
+        for customer in customers {
+            let mut record = self.customer(&customer).await?;
+            let before = record.clone();
+            for channel in channels {
+                record.note_consent(Consent { channel: *channel, ..said.clone() });
+            }
+            self.put_customer(&customer, record, &before);
+            self.customer_changed(&customer).await?;
+        }
+        Ok(())
     }
 
     async fn customer_changed(&mut self, customer: &str) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use recoup::core::card::{Card, CardAttempt};
-use recoup::core::case::{Case, Next, State, Timer};
+use recoup::core::case::{Case, MessageStatus, Next, State, Timer};
 use recoup::core::customer::{Channel, Customer};
 use recoup::core::effect::{CheckOrder, CheckPurpose, Effect, Order};
 use recoup::core::event::PaymentMethodFacts;
@@ -124,6 +124,8 @@ pub(crate) fn message(case: &Case, number: u32, sent: Timestamp) -> MessageRecor
         text: format!("mensaje {number}"),
         html: None,
         answer: "250 ok".into(),
+        status: MessageStatus::Sent,
+        address: None,
     }
 }
 

@@ -1,0 +1,114 @@
+//! Callbacks: what message providers tell us, verified as each of them signs.
+//!
+//! Why here: the routes name no provider. A reader checks the raw bytes and gives what is to be
+//! noted; the inbox makes it happen exactly once, whatever the order.
+//!
+//! What must stay true: nothing of a callback counts before its signature is right; an address
+//! leaves here as a digest only; what is about a message that is not ours is passed over.
+
+use jiff::Timestamp;
+
+use crate::core::consent::Standing;
+use crate::core::customer::Channel;
+use crate::core::delivery::{self, Happened, Report, address_key};
+use crate::core::ids::{CaseId, MessageId};
+use crate::gateway::{MalformedBody, Rejection, RejectionCode, WebhookRequest};
+
+pub mod postmark;
+pub mod resend;
+pub mod sendgrid;
+mod signed;
+pub mod twilio;
+pub mod whatsapp;
+mod words;
+
+/// One thing that a provider told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The provider's id of the report: the same report has the same id.
+    pub id: String,
+    /// What it says.
+    pub told: Told,
+}
+
+/// What a provider told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// What became of a message of ours.
+    Message {
+        /// Whose.
+        case: CaseId,
+        /// Which.
+        message: MessageId,
+        /// What became of it.
+        report: Report,
+    },
+    /// Somebody said yes or no to further messages.
+    Reply {
+        /// The digest of their address.
+        address: String,
+        /// What they said.
+        standing: Standing,
+        /// The word.
+        word: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Reads the callbacks of one provider.
+pub trait Callbacks: Send + Sync {
+    /// Whose messages they are about.
+    fn channel(&self) -> Channel;
+
+    /// Checks the raw bytes as the provider signs them.
+    fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection>;
+
+    /// What a verified callback says. What is about nothing of ours is left out.
+    fn read(&self, request: &WebhookRequest<'_>) -> Result<Vec<Notice>, MalformedBody>;
+
+    /// The answer to a provider that checks the address with a `GET`.
+    fn answer_challenge(&self, _query: &str) -> Option<Result<String, Rejection>> {
+        None
+    }
+
+    /// The type and body of the answer to a callback that was taken.
+    fn acknowledgement(&self) -> (&'static str, &'static str) {
+        ("application/json", "{\"received\":true}")
+    }
+}
+
+/// A report on the message of `reference`; `None` where it is none of ours.
+fn report(id: String, reference: &str, report: Report) -> Option<Notice> {
+    let (case, message) = delivery::read_reference(reference)?;
+    Some(Notice { id, told: Told::Message { case, message, report } })
+}
+
+/// An answer in words; `None` where it means neither yes nor no.
+fn reply(id: String, channel: Channel, from: &str, text: &str, at: Timestamp) -> Option<Notice> {
+    let (standing, word) = words::meaning(text)?;
+    let address = address_key(channel, from);
+    Some(Notice { id, told: Told::Reply { address, standing, word: word.to_owned(), at } })
+}
+
+fn what(what: Happened, at: Timestamp, code: Option<String>) -> Report {
+    Report { at, what, code }
+}
+
+/// Seconds since 1970, as a number or as text.
+fn seconds(value: &serde_json::Value) -> Option<Timestamp> {
+    let seconds = value.as_i64().or_else(|| value.as_str()?.parse().ok())?;
+    Timestamp::from_second(seconds).ok()
+}
+
+fn malformed(what: &str) -> MalformedBody {
+    MalformedBody(what.to_owned())
+}
+
+fn missing(header: &str) -> Rejection {
+    Rejection::new(RejectionCode::MissingHeader, format!("there is no header `{header}`"))
+}
+
+fn unmatched(hint: &str) -> Rejection {
+    Rejection::new(RejectionCode::NoSignatureMatch, hint)
+}
