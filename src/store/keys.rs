@@ -9,7 +9,7 @@
 //! | records | `card/{key}` `case/{id}` `closed/{case}` `customer/{id}` `effect/{id}` | |
 //! | | `input/{number}` `ledger/{case}/{sequence}` `message/{id}` `policy/{version}` | |
 //! | | `outcome/{number}` `waiting/{number}` | |
-//! | of the store | `meta/{name}` | marker, link key, run, test clock, next numbers, learned, routing |
+//! | of the store | `meta/{name}` | marker, link key, run, test clock, next numbers, learning |
 //! | derived | `x/…` | index rows and counts; rebuilt by an import, never exported |
 //! | parts | `~/{key}/{n}` | of a record that is too long for one row (`store::record`) |
 //!

@@ -116,8 +116,10 @@ mod tests {
             answer: Answer::Declined,
         };
         let text = serde_json::to_string(&outcome).unwrap();
-        let kept = "[1800000000,\"stripe\",\"declined\",\"visa\",\"US\",\"insufficient_funds\",2900,\
-                    [9,4],null,[2,1]]";
+        let kept = concat!(
+            r#"[1800000000,"stripe","declined","visa","US","insufficient_funds","#,
+            "2900,[9,4],null,[2,1]]"
+        );
         assert_eq!(text, kept);
         assert_eq!(serde_json::from_str::<Outcome>(kept).unwrap(), outcome);
     }
