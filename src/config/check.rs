@@ -239,7 +239,7 @@ fn amount(node: &mut Node, path: &str, report: &mut Report<'_>) {
     let Value::Text(written) = &node.value else {
         return wrong_type(node, path, "an amount, e.g. 0.30", report);
     };
-    if !worth::exact(written, DECIMALS).is_some_and(|amount| amount >= 0) {
+    if worth::exact(written, DECIMALS).is_none_or(|amount| amount < 0) {
         let message = format!("`{path}` is no amount of money");
         let trouble = Trouble::error(path, node.at.clone(), message);
         report.add(trouble.cure("write a decimal that is not negative, e.g. 0.30"));
