@@ -16,6 +16,7 @@ use self::cells::Cells;
 use self::lifts::Lifts;
 use crate::core::decline::Category;
 
+mod calendar;
 mod cells;
 mod choose;
 mod estimate;
@@ -29,8 +30,6 @@ pub use history::{Charge, Episode, History, episodes};
 
 /// What is learned of a month ago counts this much less, in thousandths: half of it in a year.
 const MONTHLY: u32 = 944;
-/// A plan that promises no more than this over even spacing is not worth leaving it for.
-const WORTH: f64 = 0.005;
 /// Cases of the same group of declines below which nothing is planned.
 const ENOUGH: f32 = 80.0;
 
@@ -245,7 +244,8 @@ impl Timing {
         let p = choose::success(&chances, ask, &days);
         let spaced = choose::even(ask);
         let even = choose::success(&chances, ask, &spaced);
-        let moved = p >= even + WORTH || ask.named.is_some();
+        // Equal promises with fewer attempts are a plan, too; a smaller promise is none.
+        let moved = p >= even || ask.named.is_some();
         let (days, p) = if moved { (days, p) } else { (spaced, even) };
         let first = choose::success(&chances, ask, days.get(..1)?);
         Some(Plan { days, p, first, even, moved, cases: f64::from(cases) })

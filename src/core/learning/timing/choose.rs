@@ -13,7 +13,7 @@ use super::estimate::Chances;
 
 /// What an attempt costs, as a share of what it may bring in: fees, the bank's patience, and the
 /// refusal that bars the card. It decides between plans that are about as good.
-const TRY: f64 = 0.02;
+const TRY: f64 = 0.01;
 
 /// The best days; fewer than asked for where no more fit, none where none does.
 pub(super) fn best(chances: &Chances, ask: &Ask) -> Vec<u32> {

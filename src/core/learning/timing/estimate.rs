@@ -13,9 +13,9 @@ use super::lifts::View;
 use super::{Context, Learnt, bill_of};
 
 /// Tries that the group's estimate counts for against bills of the same day.
-const BILL_TRIES: f32 = 80.0;
+const BILL_TRIES: f32 = 1000.0;
 /// Tries that the estimate of the bill's day counts for against the own history.
-const HISTORY_TRIES: f32 = 80.0;
+const HISTORY_TRIES: f32 = 1000.0;
 /// Weights of bills so many steps of two days apart: days of the month that are close behave alike.
 const NEAR: [f32; 4] = [1.0, 0.726, 0.278, 0.056];
 

@@ -8,19 +8,23 @@
 //! What must stay true: an effect is approved over expected, both with the same head start, so one
 //! with little behind it is close to 1; it stays within bounds.
 
+use std::sync::{Arc, OnceLock};
+
 use jiff::ToSpan as _;
 use serde::{Deserialize, Serialize};
 
+use super::calendar::{self, Levels, PLACES};
 use super::cells::{BEFORES, DAYS, PAIRS, first_day, pair, row_of};
 use super::history::History;
 use super::{Context, Group, Tried};
 
 /// Expected approvals that every effect has as a head start.
 const HEAD_START: f32 = 20.0;
-/// The same for a stretch of the calendar, which is looked at with its neighbors.
-const STRETCH_HEAD_START: f32 = 20.0;
-/// Tries that the curve of the group counts for in each pair.
-const CURVE_TRIES: f32 = 10.0;
+/// Expected approvals that the curve of the group counts for in each pair and its neighbors.
+const CURVE_TRIES: f32 = 40.0;
+/// How far a pair's neighbors reach: rows of days before, and days. They weigh less the further
+/// they are; without them the best of many days is the one that was lucky.
+const NEAR: (usize, usize) = (3, 4);
 /// Hopeless cases and all, as a head start: one in five, assumed.
 const HOPELESS: Share = Share(10.0, 50.0);
 /// No effect is stronger than this, or weaker than one over it.
@@ -82,8 +86,10 @@ impl Table {
 pub(super) struct Lifts {
     /// By pair of days, over all bills.
     pairs: Table,
-    /// By day of the month of the last refusal, and days since.
-    stretches: Table,
+    /// By day of the month of the try, and days since the last refusal: see [`calendar`].
+    arrivals: Table,
+    /// How many tries those were.
+    waits: Table,
     /// By the customer's last bill, and days since the last refusal.
     histories: Table,
     /// By weekday, from Monday.
@@ -92,12 +98,32 @@ pub(super) struct Lifts {
     segments: Table,
     /// Cases that no day would have helped, of all that ended.
     hopeless: Share,
+    /// What follows from the counters for every case alike.
+    #[serde(skip)]
+    fitted: Kept,
+}
+
+/// What is worked out once and kept until another try is counted. It is no part of the record.
+#[derive(Debug, Clone, Default)]
+struct Kept(OnceLock<Arc<Fitted>>);
+
+impl PartialEq for Kept {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+#[derive(Debug)]
+struct Fitted {
+    /// Chances by pair, by the days alone.
+    chances: Vec<f32>,
+    levels: Levels,
 }
 
 /// Where a pair of days stands in the calendar, and in the tables.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    stretch: usize,
+    arrival: usize,
     history: usize,
     weekday: usize,
 }
@@ -105,10 +131,9 @@ struct Place {
 impl Place {
     fn of(context: &Context, before: u32, day: u32) -> Self {
         let date = |days: u32| context.failed_on.saturating_add(i64::from(days).days());
-        let month_day = |days: u32| usize::from(date(days).day().unsigned_abs()).saturating_sub(1);
         let gap = (day.saturating_sub(before) as usize).clamp(1, DAYS);
         Self {
-            stretch: month_day(before) * DAYS + gap - 1,
+            arrival: calendar::place(date(day), gap),
             history: context.history as usize * GAPS + gap / 2,
             weekday: usize::from(date(day).weekday().to_monday_zero_offset().unsigned_abs()),
         }
@@ -126,9 +151,38 @@ pub(super) struct View {
 impl Lifts {
     /// How likely a try on this day is approved, by the days alone.
     pub(super) fn expected(&self, group: Group, row: usize, day: usize) -> f32 {
-        let Share(approved, tries) = self.pairs.at(pair(row, day));
-        let gap = if row == 0 { day } else { day.saturating_sub(2 * row) + 1 };
-        (approved + CURVE_TRIES * curve(group, gap)) / (tries + CURVE_TRIES)
+        let row = row.min(BEFORES - 1);
+        let day = day.clamp(first_day(row), DAYS);
+        let (rows, days) = NEAR;
+        let mut near = Share::default();
+        // The first refusal is a kind of its own: most of what is tried after it is not hopeless.
+        let (from, to) =
+            if row == 0 { (0, 0) } else { (row.saturating_sub(rows).max(1), row + rows) };
+        for other in from..=to.min(BEFORES - 1) {
+            for on in day.saturating_sub(days).max(first_day(other))..=(day + days).min(DAYS) {
+                let far = other.abs_diff(row) as f32 / (rows + 1) as f32;
+                let weight = 1.0 - far.max(on.abs_diff(day) as f32 / (days + 1) as f32);
+                let Share(approved, tries) = self.pairs.at(pair(other, on));
+                near.0 += weight * approved;
+                near.1 += weight * tries * curve(group, gap_of(other, on));
+            }
+        }
+        let seen = (near.0 + CURVE_TRIES) / (near.1 + CURVE_TRIES);
+        let chance = curve(group, gap_of(row, day)) * seen;
+        if chance.is_finite() { chance.clamp(0.002, 0.98) } else { 0.002 }
+    }
+
+    /// The chances of all pairs and the levels of the calendar.
+    fn fitted(&self, group: Group) -> &Fitted {
+        self.fitted.0.get_or_init(|| {
+            let days =
+                (0..BEFORES).flat_map(|row| (first_day(row)..=DAYS).map(move |day| (row, day)));
+            let tries: Vec<_> = self.waits.0.iter().map(|share| share.1).collect();
+            Arc::new(Fitted {
+                chances: days.map(|(row, day)| self.expected(group, row, day)).collect(),
+                levels: Levels::fit(&self.arrivals.0, &tries),
+            })
+        })
     }
 
     pub(super) fn count(&mut self, context: &Context, tried: &Tried) {
@@ -139,10 +193,12 @@ impl Lifts {
         let approved = if tried.approved { weight } else { 0.0 };
         let segment = usize::from(context.segment);
         self.pairs.add(PAIRS, pair(row, day), approved, weight);
-        self.stretches.add(31 * DAYS, place.stretch, approved, expected);
+        self.arrivals.add(PLACES, place.arrival, approved, expected);
+        self.waits.add(PLACES, place.arrival, 0.0, weight);
         self.histories.add(History::COUNT * GAPS, place.history, approved, expected);
         self.weekdays.add(7, place.weekday, approved, expected);
         self.segments.add(SEGMENTS, segment, approved, expected);
+        self.fitted = Kept::default();
     }
 
     /// Counts a case that ended, and how far it was hopeless.
@@ -161,36 +217,25 @@ impl Lifts {
         let segment = self.segments.at(usize::from(context.segment)).ratio(HEAD_START);
         let weekdays: [f32; 7] = std::array::from_fn(|n| self.weekdays.at(n).ratio(HEAD_START));
         let first = Place::of(context, 0, 1);
+        let on = |day: usize| context.failed_on.saturating_add((day as i64).days());
+        let ends: Vec<_> = (0..=DAYS).map(|day| calendar::place(on(day), 1)).collect();
+        let fitted = self.fitted(context.group);
         let mut chances = Vec::with_capacity(PAIRS);
         for row in 0..BEFORES {
-            let before = 2 * row as u32;
-            let month_day = Place::of(context, before, before + 1).stretch / DAYS;
             for day in first_day(row)..=DAYS {
-                let gap = day.saturating_sub(before as usize).max(1);
+                let gap = day.saturating_sub(2 * row).max(1);
+                let arrival = ends[day] + gap - 1;
                 let weekday = weekdays[(first.weekday + day + 6) % 7];
                 let history = self.histories.at(context.history as usize * GAPS + gap / 2);
                 let lift = segment
                     * weekday
                     * history.ratio(HEAD_START)
-                    * self.stretch(month_day, gap).ratio(STRETCH_HEAD_START);
-                let chance = self.expected(context.group, row, day);
-                chances.push(lifted(chance, lift.clamp(1.0 / BOUND, BOUND)));
+                    * fitted.levels.at(arrival, self.arrivals.at(arrival));
+                chances
+                    .push(lifted(fitted.chances[pair(row, day)], lift.clamp(1.0 / BOUND, BOUND)));
             }
         }
         View { chances, hopeless: self.hopeless() }
-    }
-
-    /// A stretch of the calendar with its neighbors: from a day earlier or later, a day longer or
-    /// shorter, to the same day or not.
-    fn stretch(&self, month_day: usize, gap: usize) -> Share {
-        let mut sum = Share::default();
-        for (from, by, weight) in NEIGHBORS {
-            let day = (month_day + 31).wrapping_add_signed(from) % 31;
-            let gap = gap.saturating_add_signed(by).clamp(1, DAYS);
-            let Share(approved, expected) = self.stretches.at(day * DAYS + gap - 1);
-            sum.add(weight * approved, weight * expected);
-        }
-        sum
     }
 
     /// All cases of the group that were learned from.
@@ -206,6 +251,7 @@ impl Lifts {
             }
         }
         self.hopeless.add(other.hopeless.0, other.hopeless.1);
+        self.fitted = Kept::default();
     }
 
     /// Whether it could have been learned: no table is longer than it is made, and no count is
@@ -228,12 +274,14 @@ impl Lifts {
             table.0.iter_mut().for_each(|share| share.scale(part));
         }
         self.hopeless.scale(part);
+        self.fitted = Kept::default();
     }
 
-    fn tables(&mut self) -> [&mut Table; 5] {
+    fn tables(&mut self) -> [&mut Table; 6] {
         [
             &mut self.pairs,
-            &mut self.stretches,
+            &mut self.arrivals,
+            &mut self.waits,
             &mut self.histories,
             &mut self.weekdays,
             &mut self.segments,
@@ -241,18 +289,10 @@ impl Lifts {
     }
 }
 
-/// Stretches that tell of this one: days that they begin later, days that they are longer, weight.
-const NEIGHBORS: [(isize, isize, f32); 9] = [
-    (0, 0, 1.0),
-    (-1, 1, 0.7),
-    (1, -1, 0.7),
-    (0, 1, 0.4),
-    (0, -1, 0.4),
-    (-1, 0, 0.4),
-    (1, 0, 0.4),
-    (-2, 2, 0.3),
-    (2, -2, 0.3),
-];
+/// Days that a try on this day waited after a refusal of this row.
+fn gap_of(row: usize, day: usize) -> usize {
+    if row == 0 { day } else { day.saturating_sub(2 * row) + 1 }
+}
 
 /// A chance under an effect: so many times the rate, and never above 1.
 fn lifted(chance: f32, lift: f32) -> f32 {
