@@ -30,6 +30,9 @@ pub use history::{Charge, Episode, History, episodes};
 
 /// What is learned of a month ago counts this much less, in thousandths: half of it in a year.
 const MONTHLY: u32 = 944;
+/// How much more a plan has to promise than even spacing, times the cases that it rests on: ten
+/// points with a hundred of them, next to nothing with ten thousand.
+const DOUBT: f64 = 10.0;
 /// Cases of the same group of declines below which nothing is planned.
 const ENOUGH: f32 = 80.0;
 
@@ -244,8 +247,8 @@ impl Timing {
         let p = choose::success(&chances, ask, &days);
         let spaced = choose::even(ask);
         let even = choose::success(&chances, ask, &spaced);
-        // Equal promises with fewer attempts are a plan, too; a smaller promise is none.
-        let moved = p >= even || ask.named.is_some();
+        // What few cases promise is partly luck: the best of many days is the one that was lucky.
+        let moved = p >= even + DOUBT / f64::from(cases) || ask.named.is_some();
         let (days, p) = if moved { (days, p) } else { (spaced, even) };
         let first = choose::success(&chances, ask, days.get(..1)?);
         Some(Plan { days, p, first, even, moved, cases: f64::from(cases) })

@@ -257,7 +257,7 @@ impl Lifts {
     /// Whether it could have been learned: no table is longer than it is made, and no count is
     /// negative or no number.
     pub(super) fn is_sound(&self) -> bool {
-        let lengths = [PAIRS, 31 * DAYS, History::COUNT * GAPS, 7, SEGMENTS];
+        let lengths = [PAIRS, PLACES, PLACES, History::COUNT * GAPS, 7, SEGMENTS];
         let sound = |share: &Share| {
             let counts = |n: f32| n.is_finite() && n >= 0.0;
             counts(share.0) && counts(share.1)
