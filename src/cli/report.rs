@@ -95,6 +95,8 @@ struct MoneyShare {
     owed: Money,
     recovered: Money,
     share: Option<f64>,
+    fees: Option<Money>,
+    fees_per_recovery: Option<Money>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,6 +171,11 @@ impl Window {
         ));
         let each = cases.attempts_per_recovery.map(|each| format!(", {each:.2} for each recovery"));
         lines.push(format!("  {} attempts{}", cases.attempts, each.unwrap_or_default()));
+        for money in &cases.money {
+            if let (Some(fees), Some(each)) = (money.fees, money.fees_per_recovery) {
+                lines.push(format!("  {fees} of fees, {each} for each recovery"));
+            }
+        }
         if let Some(comparison) = comparison {
             lines.push(wrap("  ", Some("  "), &comparison.in_words));
         }

@@ -121,7 +121,7 @@ impl Recovery {
     pub(super) async fn of(state: &AppState, span: Span) -> Result<Self, StoreError> {
         let now = state.clock.now();
         let held_out = f64::from(state.policy.holdout_ppm) / f64::from(MILLION);
-        let mut counting = Counting::new(now, held_out);
+        let mut counting = Counting::new(now, held_out).at_the_fees_of(&state.policy);
         let (states, currencies, windows) = Default::default();
         let mut recovery = Self { span, now, states, currencies, windows };
         let Span { since, until } = span;

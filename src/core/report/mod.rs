@@ -12,9 +12,12 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::case::{Attempt, Case, RecoveredBy, State};
+use super::case::{Attempt, AttemptOutcome, Case, RecoveredBy, State};
+use super::ids::GatewayId;
 use super::money::{Currency, Money};
+use super::policy::Policy;
 use super::trial::Arm;
+use super::worth::{Fee, PARTS};
 
 pub mod stats;
 mod words;
@@ -26,12 +29,51 @@ pub const WINDOWS: [u32; 2] = [14, 28];
 /// Differences, in points, for which the report says how many cases it takes to tell them.
 const POINTS: [u32; 3] = [1, 2, 5];
 
+/// What gateways take, by currency.
+type FeeTable = BTreeMap<(GatewayId, Currency), Fee>;
+
 /// A report being counted.
 #[derive(Debug, Clone)]
 pub struct Counting {
     now: Timestamp,
     held_out: f64,
+    fees: FeeTable,
     windows: [Counts; WINDOWS.len()],
+}
+
+/// What attempts cost, in hundredths of the minor unit, as far as it is known.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    parts: i128,
+    /// Attempts through gateways whose fees nobody stated.
+    unknown: u64,
+}
+
+impl Spent {
+    fn add(&mut self, fee: Option<&Fee>, attempt: &Attempt) {
+        let Some(fee) = fee else {
+            self.unknown += 1;
+            return;
+        };
+        self.parts += match attempt.outcome {
+            AttemptOutcome::Approved => {
+                let worth = attempt.charge.amount.minor.saturating_mul(PARTS);
+                i128::from(worth) - i128::from(fee.gain(worth))
+            }
+            AttemptOutcome::Declined => i128::from(fee.loss()),
+            AttemptOutcome::Error | AttemptOutcome::Unknown => 0,
+        };
+    }
+
+    /// In minor units, rounded; `None` where some of it is not known.
+    fn known(self, among: u64, currency: Currency) -> Option<Money> {
+        if self.unknown > 0 || among == 0 {
+            return None;
+        }
+        let whole = i128::from(PARTS) * i128::from(among);
+        let minor = (self.parts + whole / 2).div_euclid(whole);
+        Some(Money::new(i64::try_from(minor).ok()?, currency))
+    }
 }
 
 /// What is counted within one window.
@@ -52,6 +94,7 @@ struct Side {
     attempts: u64,
     by: RecoveredHow,
     money: BTreeMap<Currency, Sums>,
+    spent: BTreeMap<Currency, Spent>,
 }
 
 /// What brought the recovered cases back.
@@ -79,9 +122,15 @@ impl RecoveredHow {
 }
 
 impl Side {
-    fn add(&mut self, case: &Case, within: impl Fn(Timestamp) -> bool) {
+    fn add(&mut self, case: &Case, fees: &FeeTable, within: impl Fn(Timestamp) -> bool) {
         let recovered = case.state == State::Recovered && case.ended_at.is_some_and(&within);
         let made = |attempt: &&Attempt| attempt.sent.is_some() && within(attempt.at);
+        let spent = self.spent.entry(case.amount.currency).or_default();
+        for attempt in case.attempts.iter().filter(made) {
+            let charge = &attempt.charge;
+            let fee = fees.get(&(charge.gateway.clone(), charge.amount.currency));
+            spent.add(fee, attempt);
+        }
         let attempts = case.attempts.iter().filter(made).count();
         self.all.add(recovered);
         if case.was_retryable() {
@@ -103,7 +152,17 @@ impl Counting {
     /// Nothing counted yet, at this moment. `held_out` is the share that is held out by today's
     /// policy: what more cases are reckoned with where none was held out yet.
     pub fn new(now: Timestamp, held_out: f64) -> Self {
-        Self { now, held_out, windows: Default::default() }
+        Self { now, held_out, fees: FeeTable::new(), windows: Default::default() }
+    }
+
+    /// Attempts cost what the gateways take by this policy: what they took then is not kept.
+    pub fn at_the_fees_of(mut self, policy: &Policy) -> Self {
+        for gateway in &policy.gateways {
+            let stated = gateway.fees.iter();
+            let stated = stated.map(|(currency, fee)| ((gateway.id.clone(), *currency), *fee));
+            self.fees.extend(stated);
+        }
+        self
     }
 
     /// Counts a case.
@@ -115,10 +174,10 @@ impl Counting {
                 counts.young += 1;
                 continue;
             }
-            counts.whole.add(case, within);
+            counts.whole.add(case, &self.fees, within);
             match case.arm {
-                Some(Arm::Holdout) => counts.holdout.add(case, within),
-                Some(Arm::Smart) => counts.smart.add(case, within),
+                Some(Arm::Holdout) => counts.holdout.add(case, &self.fees, within),
+                Some(Arm::Smart) => counts.smart.add(case, &self.fees, within),
                 None => {}
             }
         }
@@ -185,6 +244,11 @@ pub struct MoneyShare {
     pub recovered: Money,
     /// The share.
     pub share: Option<f64>,
+    /// What the gateways took for our attempts, recovered or not; `None` where the fees of a
+    /// gateway that was charged through are not stated.
+    pub fees: Option<Money>,
+    /// The same for each recovered case.
+    pub fees_per_recovery: Option<Money>,
 }
 
 /// Those that follow what was learned against those that are held out.
@@ -288,10 +352,13 @@ impl Side {
         };
         let money = |(currency, sums): (&Currency, &Sums)| {
             let minor = |sum: i128| i64::try_from(sum).unwrap_or(i64::MAX);
+            let spent = self.spent.get(currency).copied().unwrap_or_default();
             MoneyShare {
                 owed: Money::new(minor(sums.owed), *currency),
                 recovered: Money::new(minor(sums.recovered), *currency),
                 share: sums.share(),
+                fees: spent.known(1, *currency),
+                fees_per_recovery: spent.known(sums.recovered_cases, *currency),
             }
         };
         let recovered = self.all.recovered;
@@ -304,5 +371,75 @@ impl Side {
             attempts_per_recovery: (recovered > 0).then(|| self.attempts as f64 / recovered as f64),
             money: self.money.iter().map(money).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::effect::ChargeOrder;
+    use crate::core::ids::{AttemptId, CaseId};
+    use crate::core::ledger::Decision;
+
+    fn attempt(outcome: AttemptOutcome) -> Attempt {
+        let case = CaseId::of(&GatewayId::from("first"), "in_1");
+        let id = AttemptId::of(&case, 1);
+        let at = Timestamp::UNIX_EPOCH;
+        Attempt {
+            charge: ChargeOrder {
+                idempotency_key: id.idempotency_key(),
+                attempt: id,
+                number: 1,
+                gateway: GatewayId::from("first"),
+                token: None,
+                customer: None,
+                subscription: None,
+                invoice: "in_1".to_owned(),
+                amount: Money::new(2900, "USD".parse().unwrap()),
+                billing: true,
+                network_transaction_id: None,
+            },
+            card: None,
+            at,
+            sent: Some((at, at)),
+            sends: 1,
+            look_ups: 0,
+            outcome,
+            settled_at: Some(at),
+            payment: None,
+            decline: None,
+            on_schedule: true,
+            forced: false,
+            decision: Decision {
+                what: "attempt".to_owned(),
+                at: Some(at),
+                via: None,
+                why: "it is due".to_owned(),
+                considered: Vec::new(),
+            },
+            refunded: false,
+        }
+    }
+
+    #[test]
+    fn what_attempts_cost_by_hand() {
+        // 30 cents and 2.9 % of 29.00 are 1.141 when approved; 10 cents each time it is declined.
+        let fee = Fee { approved: 3_000, approved_bps: 290, declined: 1_000, network_risk: 0 };
+        let usd = "USD".parse().unwrap();
+        let mut spent = Spent::default();
+        for outcome in [
+            AttemptOutcome::Declined,
+            AttemptOutcome::Error,
+            AttemptOutcome::Declined,
+            AttemptOutcome::Approved,
+        ] {
+            spent.add(Some(&fee), &attempt(outcome));
+        }
+        assert_eq!(spent.parts, 2 * 1_000 + 3_000 + 8_410);
+        assert_eq!(spent.known(1, usd), Some(Money::new(134, usd)));
+        assert_eq!(spent.known(2, usd), Some(Money::new(67, usd)), "for each of two");
+        assert_eq!(spent.known(0, usd), None, "nothing was recovered");
+        spent.add(None, &attempt(AttemptOutcome::Declined));
+        assert_eq!(spent.known(1, usd), None, "nobody said what this gateway takes");
     }
 }
