@@ -86,8 +86,9 @@ async fn take(
 
 fn sms_section(base: &str) -> String {
     format!(
-        "schedule = {{ days = [1] }}\n[reminders]\nchannels = [\"email\", \"sms\"]\nsilent_attempts = 0\n[sms]\n\
-         provider = \"twilio\"\naccount_sid = \"{SID}\"\nauth_token = \"{AUTH}\"\n\
+        "schedule = {{ days = [1] }}\n[reminders]\nchannels = [\"email\", \"sms\"]\n\
+         silent_attempts = 0\n[sms]\nprovider = \"twilio\"\naccount_sid = \"{SID}\"\n\
+         auth_token = \"{AUTH}\"\n\
          from = \"+15005550006\"\napi_base = \"{base}\"\n"
     )
 }

@@ -18,7 +18,7 @@ use super::gateway::{SimGateway, SimPostman};
 use super::watch::Watched;
 use super::world::{Next, Shared, World, lock};
 use super::{ChaosOptions, History, StoreKind, Violation};
-use crate::core::case::Case;
+use crate::core::case::{Case, MessageStatus};
 use crate::core::ids::CaseId;
 use crate::core::ledger::LedgerEntry;
 use crate::gateway::Gateway;
@@ -412,7 +412,9 @@ async fn read_all(store: &dyn Store, world: &Shared) -> Result<(Cases, usize, u6
     let (mut cases, mut messages) = (Cases::new(), 0);
     for id in ids {
         if let Some(case) = store.case(&id).await? {
-            messages += store.messages_of(&id).await?.len();
+            // What was refused, or may have gone out, is kept too: only what left is counted.
+            let kept = store.messages_of(&id).await?;
+            messages += kept.iter().filter(|m| m.status == MessageStatus::Sent).count();
             cases.insert(id.clone(), (case, store.ledger(&id).await?));
         }
     }
