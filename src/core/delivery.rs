@@ -195,7 +195,7 @@ pub fn reference(case: &CaseId, message: &MessageId) -> String {
     format!("{case}-{message}")
 }
 
-/// Case and message of a [`reference`].
+/// Case and message of a [`reference()`].
 pub fn read_reference(text: &str) -> Option<(CaseId, MessageId)> {
     let (case, message) = text.split_once('-')?;
     let fits = |part: &str, prefix: &str| {
