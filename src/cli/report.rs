@@ -24,7 +24,7 @@ use crate::core::money::Money;
   recoup report --since 2026-01-01 --until 2026-04-01    cases that opened in the first quarter
   recoup report --json
 
-A case counts 14 and 28 days after its failure, not before: until then it is in no denominator.
+A case counts when the 14th or 28th day after its failure is over; until then it is left out.
 While no service runs, the store itself is read.")]
 pub(super) struct Args {
     /// Only cases that opened from then on.

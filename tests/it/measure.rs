@@ -91,10 +91,10 @@ async fn told(world: &World, case: &Value) -> Told {
 
 /// The numbers of one side within some days, as a report shows them.
 fn count(told: &[&Told], days: i64) -> Value {
-    let length = SignedDuration::from_hours(24 * days);
-    let back = |t: &&&Told| t.recovered.is_some_and(|at| at.duration_since(t.opened) <= length);
+    let length = SignedDuration::from_hours(24 * (days + 1));
+    let back = |t: &&&Told| t.recovered.is_some_and(|at| at.duration_since(t.opened) < length);
     let attempts =
-        |t: &Told| t.attempts.iter().filter(|at| at.duration_since(t.opened) <= length).count();
+        |t: &Told| t.attempts.iter().filter(|at| at.duration_since(t.opened) < length).count();
     let share = |cases: Vec<&Told>| {
         let cases: Vec<&&Told> = cases.iter().collect();
         json!([cases.len(), cases.iter().filter(|t| back(t)).count()])
@@ -131,7 +131,7 @@ fn shown(group: &Value) -> Value {
 fn check(report: &Value, told: &[Told], now: Timestamp) {
     for (window, days) in report["windows"].as_array().unwrap().iter().zip([14, 28]) {
         assert_eq!(window["days"], days);
-        let length = SignedDuration::from_hours(24 * days);
+        let length = SignedDuration::from_hours(24 * (days + 1));
         let old: Vec<_> = told.iter().filter(|t| now.duration_since(t.opened) >= length).collect();
         assert_eq!(window["too_young"], told.len() - old.len(), "{days} days");
         assert!(old.len() < told.len() && old.len() > 100, "some are too young: {}", old.len());

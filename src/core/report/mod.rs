@@ -24,7 +24,8 @@ mod words;
 
 use stats::{Interval, Sums, Tally, cases_to_tell};
 
-/// The windows, in days: a payment is back within so many days after its failure, or it is not.
+/// The windows, in days: a payment is back before the end of so many-th day after its failure, or
+/// it is not.
 pub const WINDOWS: [u32; 2] = [14, 28];
 /// Differences, in points, for which the report says how many cases it takes to tell them.
 const POINTS: [u32; 3] = [1, 2, 5];
@@ -168,8 +169,9 @@ impl Counting {
     /// Counts a case.
     pub fn add(&mut self, case: &Case) {
         for (counts, days) in self.windows.iter_mut().zip(WINDOWS) {
-            let length = SignedDuration::from_hours(24 * i64::from(days));
-            let within = |at: Timestamp| at.duration_since(case.opened_at) <= length;
+            // The last day counts whole: it is the day of the last attempt of an even schedule.
+            let length = SignedDuration::from_hours(24 * (i64::from(days) + 1));
+            let within = |at: Timestamp| at.duration_since(case.opened_at) < length;
             if self.now.duration_since(case.opened_at) < length {
                 counts.young += 1;
                 continue;
