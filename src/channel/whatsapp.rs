@@ -30,6 +30,9 @@ const NOT_WANTED: i64 = 131_050;
 /// Too many for now: nothing was taken.
 const BUSY: [i64; 5] = [4, 80_007, 130_429, 131_048, 131_056];
 
+/// Pages of templates at most: ten thousand templates.
+const PAGES: u32 = 40;
+
 /// What of a refusal is told.
 const WORDS: Words = Words(&["/error/code", "/error/error_subcode"]);
 
@@ -64,6 +67,19 @@ pub struct KnownTemplate {
     pub category: String,
 }
 
+impl KnownTemplate {
+    fn read(value: &Value) -> Self {
+        let text =
+            |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self {
+            name: text("name"),
+            language: text("language"),
+            status: text("status"),
+            category: text("category"),
+        }
+    }
+}
+
 impl WhatsappChannel {
     /// A channel of this sender.
     pub fn new(settings: WhatsappSettings) -> Result<Self, BuildError> {
@@ -73,23 +89,31 @@ impl WhatsappChannel {
 
     /// The templates that Meta knows of this business.
     pub async fn templates(&self) -> Result<Vec<KnownTemplate>, CallError> {
+        let mut known = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..PAGES {
+            let page = self.page_of_templates(after.as_deref()).await?;
+            let data = page.pointer("/data").and_then(Value::as_array).cloned();
+            known.extend(data.unwrap_or_default().iter().map(KnownTemplate::read));
+            // Meta names the next page only where there is one.
+            let more = page.pointer("/paging/next").is_some_and(Value::is_string);
+            let cursor = page.pointer("/paging/cursors/after").and_then(Value::as_str);
+            after = cursor.filter(|_| more).map(str::to_owned);
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(known)
+    }
+
+    async fn page_of_templates(&self, after: Option<&str>) -> Result<Value, CallError> {
         let what = "list the WhatsApp templates";
         let path = [self.account(what)?, "message_templates"];
         let token = self.settings.access_token.expose_secret();
-        let request = self.api.get(&path).bearer_auth(token);
-        let fields = [("fields", "name,language,status,category"), ("limit", "250")];
-        let object = WORDS.object(what, wire::send(request.query(&fields)).await)?;
-        let known = object.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
-        let text = |value: &Value, name: &str| {
-            value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-        };
-        let read = |value: &Value| KnownTemplate {
-            name: text(value, "name"),
-            language: text(value, "language"),
-            status: text(value, "status"),
-            category: text(value, "category"),
-        };
-        Ok(known.iter().map(read).collect())
+        let mut fields = vec![("fields", "name,language,status,category"), ("limit", "250")];
+        fields.extend(after.map(|cursor| ("after", cursor)));
+        let request = self.api.get(&path).bearer_auth(token).query(&fields);
+        WORDS.object(what, wire::send(request).await)
     }
 
     /// Hands a template in for approval; Meta's word on it.

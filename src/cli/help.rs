@@ -11,7 +11,7 @@ use clap::Command;
 /// The jobs, and the commands that do them.
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Try it", &["demo", "sandbox", "trigger"]),
-    ("Run it", &["init", "check", "doctor", "serve"]),
+    ("Run it", &["init", "check", "doctor", "whatsapp", "serve"]),
     ("Look", &["cases", "explain", "plan", "report", "preview"]),
     ("Act", &["retry", "pause", "resume", "stop", "link", "policy"]),
     ("Webhooks", &["verify", "parse", "classify"]),

@@ -43,6 +43,7 @@ mod transfer;
 mod trigger;
 mod verify;
 mod wallet;
+mod whatsapp;
 
 /// Gets failed subscription payments back.
 #[derive(Debug, Parser)]
@@ -110,6 +111,8 @@ enum Command {
     Chaos(chaos::Args),
     /// Play a schedule over a known or made world, and compare it.
     Simulate(simulate::Args),
+    /// List and hand in the templates of WhatsApp messages.
+    Whatsapp(whatsapp::Args),
     /// Print shell completions.
     Completions(completions::Args),
 }
@@ -162,6 +165,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backtest(args) => backtest::run(args),
         Command::Chaos(args) => chaos::run(args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Whatsapp(args) => whatsapp::run(args),
         Command::Completions(args) => completions::run(args),
     }
 }

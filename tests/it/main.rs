@@ -52,3 +52,4 @@ mod trigger;
 mod views;
 mod webhook_fixtures;
 mod webhook_vectors;
+mod whatsapp_templates;
