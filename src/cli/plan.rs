@@ -212,6 +212,7 @@ fn around(args: &Args, config: &Config, event: &Event) -> Result<Around, Usage> 
             network_transaction_id: None,
             default: true,
             consent: true,
+            former_exp: None,
         });
     }
     let (cards, learned) = Default::default();

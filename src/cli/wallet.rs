@@ -183,6 +183,7 @@ impl Cells<'_> {
             network_transaction_id: self.cell("network_transaction_id").map(str::to_owned),
             default: self.flag("default")?,
             consent: self.flag("consent")?,
+            former_exp: None,
         };
         Ok((self.required("customer")?, method))
     }

@@ -57,6 +57,10 @@ pub struct PaymentMethod {
     pub default: bool,
     /// The customer agreed that this method may be charged for this merchant.
     pub consent: bool,
+    /// The expiry before the present one: the same card was renewed, e.g. by the networks' account
+    /// updater.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_exp: Option<String>,
 }
 
 impl PaymentMethod {
@@ -195,6 +199,9 @@ impl Customer {
         };
         match position {
             Some(i) => {
+                if let Some(former) = renewed(&self.methods[i].facts, &merged) {
+                    self.methods[i].former_exp = Some(former);
+                }
                 self.methods[i].facts = merged;
                 self.methods[i].card = card;
             }
@@ -205,7 +212,9 @@ impl Customer {
                 gateway_customer: None,
                 network_transaction_id: None,
                 default: false,
-                consent: true,
+                // Nobody said that it may be charged in another card's place.
+                consent: false,
+                former_exp: None,
             }),
         }
         self.regroup();
@@ -278,6 +287,12 @@ impl Customer {
             (None, None) => CardKey::of_token(gateway, token),
         }
     }
+}
+
+/// The expiry that a later one has replaced.
+fn renewed(old: &PaymentMethodFacts, new: &PaymentMethodFacts) -> Option<String> {
+    // Both read `2030-03`: as texts they are in the order of time.
+    old.exp.clone().filter(|former| new.exp.as_ref().is_some_and(|exp| exp > former))
 }
 
 fn same_card(a: &PaymentMethodFacts, b: &PaymentMethodFacts) -> bool {

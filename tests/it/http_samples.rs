@@ -70,6 +70,7 @@ pub(crate) fn case(n: i64) -> Case {
         paid_by: None,
         page: Default::default(),
         page_used: false,
+        renewed_to: None,
         card_updated: false,
         recovered_by: None,
         flags: Vec::new(),

@@ -129,6 +129,7 @@ pub(crate) fn case(invoice: &str, state: State) -> Case {
         paid_by: None,
         page: Default::default(),
         page_used: false,
+        renewed_to: None,
         card_updated: false,
         forced: false,
         off_schedule: false,

@@ -401,9 +401,16 @@ impl Stepper<'_> {
         let Some(method) = self.around.customer.method(&gateway, token) else { return };
         let card = method.card.clone();
         let same_token = self.case.token.as_deref() == Some(token);
-        if self.case.state.is_ended() || (same_token && self.case.card.as_ref() == Some(&card)) {
+        let same = same_token && self.case.card.as_ref() == Some(&card);
+        let renewed_to = method.facts.exp.clone().filter(|_| method.former_exp.is_some());
+        // A renewed card is a new one to a bank that had refused its details; each renewal once.
+        let renewed = renewed_to.is_some()
+            && renewed_to != self.case.renewed_to
+            && self.case.state == State::AwaitingCustomer;
+        if self.case.state.is_ended() || (same && !renewed) {
             return;
         }
+        self.case.renewed_to = renewed_to.or(self.case.renewed_to.take());
         let last4 = method.facts.last4.clone().unwrap_or_else(|| "unknown".into());
         self.case.token = Some(token.to_owned());
         self.case.card = Some(card);
@@ -413,7 +420,7 @@ impl Stepper<'_> {
         self.case.route = None;
         self.case.timers.remove(&Timer::ClosingSweep);
         self.note(EntryKind::Event, format!("The customer's card is now the one ending {last4}."));
-        if self.policy.billing().is_some_and(|g| g.capabilities.subscriptions) {
+        if !same && self.policy.billing().is_some_and(|g| g.capabilities.subscriptions) {
             self.ask(Order::AdoptMethod(AdoptOrder {
                 gateway,
                 customer: self.case.customer.clone().unwrap_or_default(),
@@ -424,17 +431,6 @@ impl Stepper<'_> {
         // An attempt in flight keeps its own token; the new one is for the next.
         if self.case.state != State::Paused && !self.waits_for(Pending::Check) {
             self.plan();
-        }
-    }
-
-    fn on_method_removed(&mut self, event: &Event) {
-        let token = event.payment_method.as_ref().and_then(|m| m.token.clone());
-        if token.is_some() && token == self.case.token && !self.case.state.is_ended() {
-            self.case.token = None;
-            self.note(EntryKind::Event, "The payment method was removed at its gateway.");
-            if self.case.state == State::Scheduled && !self.waits_for(Pending::Check) {
-                self.plan();
-            }
         }
     }
 }

@@ -341,6 +341,9 @@ pub struct Case {
     pub page: PageRecord,
     /// The customer went through our page to the gateway's since the last refusal.
     pub page_used: bool,
+    /// The expiry of the renewed card that the case was restarted for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed_to: Option<String>,
     /// The card was changed since the last refusal.
     pub card_updated: bool,
     /// A person asked for the next attempt: the schedule does not hold it, the networks do.

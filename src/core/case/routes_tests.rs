@@ -98,3 +98,22 @@ fn an_attempt_that_is_not_worth_its_fees_is_not_made_and_the_case_ends_at_its_wi
     assert_eq!(story.case.state, State::Exhausted);
     assert!(story.case.attempts.is_empty());
 }
+
+#[test]
+fn a_renewed_card_restarts_the_case_once_and_the_same_news_again_does_not() {
+    let mut story = Story::of(failed(Category::CredentialOutdated, Advice::None));
+    assert_eq!(story.case.state, State::AwaitingCustomer, "an expired card is not charged");
+    let renewed = |id: &str, exp: &str| Event {
+        customer: Some("cus_1".into()),
+        payment_method: Some(PaymentMethodFacts { exp: Some(exp.into()), ..card("pm_1", "4242") }),
+        ..Event::new(id, EventKind::PaymentMethodUpdated)
+    };
+    story.event(renewed("evt_2", "2030-03"));
+    assert_eq!(story.case.state, State::AwaitingCustomer, "nothing about it is new");
+    story.event(renewed("evt_3", "2033-03"));
+    assert_eq!((story.case.state, story.case.due_at()), (State::Scheduled, Some(story.now)));
+    story.clear().charged(declined(decline(Category::CredentialOutdated, Advice::None)));
+    assert_eq!(story.case.state, State::AwaitingCustomer);
+    story.event(renewed("evt_4", "2033-03"));
+    assert_eq!(story.case.state, State::AwaitingCustomer, "that renewal was tried");
+}

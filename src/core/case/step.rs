@@ -135,6 +135,7 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
         paid_by: None,
         page: PageRecord::default(),
         page_used: false,
+        renewed_to: None,
         card_updated: false,
         forced: false,
         check_began_at: None,

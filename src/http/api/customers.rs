@@ -198,8 +198,8 @@ fn read_method(
     let network_transaction_id = fields.text("network_transaction_id", short);
     let gateway_customer = fields.text("gateway_customer", short);
     let default = fields.flag("default").unwrap_or(false);
-    // Who hands a token over wants it to be used; `false` says that it must not be.
-    let consent = fields.flag("consent").unwrap_or(true);
+    // Without it the token is for the card of the invoice only, never for another in its place.
+    let consent = fields.flag("consent").unwrap_or(false);
     if let Some(unknown) = gateway.as_ref().filter(|id| state.gateway(id).is_none()) {
         fields.wrong("gateway", format!("there is no gateway `{unknown}` in the merchant file"));
     }
@@ -217,6 +217,7 @@ fn read_method(
         network_transaction_id,
         default,
         consent,
+        former_exp: None,
     })
 }
 

@@ -265,6 +265,7 @@ impl World {
                 network_transaction_id: None,
                 default: true,
                 consent: true,
+                former_exp: None,
             })
             .collect();
         let customer = format!("cus_{customer}");

@@ -75,6 +75,7 @@ pub(crate) fn case(n: i64) -> Case {
         paid_by: None,
         page: Default::default(),
         page_used: false,
+        renewed_to: None,
         card_updated: false,
         forced: false,
         check_began_at: None,
