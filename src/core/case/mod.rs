@@ -28,6 +28,7 @@ use super::trial::{Arm, Refusal};
 use together::Along;
 
 mod attempts;
+mod cards;
 mod checks;
 mod delivery;
 mod ending;

@@ -105,18 +105,6 @@ impl Stepper<'_> {
         self.enter(State::Scheduled, "a person asked for an attempt now", next);
     }
 
-    /// A payment method is gone at its gateway.
-    pub(super) fn on_method_removed(&mut self, event: &crate::core::event::Event) {
-        let token = event.payment_method.as_ref().and_then(|m| m.token.clone());
-        if token.is_some() && token == self.case.token && !self.case.state.is_ended() {
-            self.case.token = None;
-            self.note(EntryKind::Event, "The payment method was removed at its gateway.");
-            if self.case.state == State::Scheduled && !self.waits_for(Pending::Check) {
-                self.plan();
-            }
-        }
-    }
-
     /// The customer's record changed: exclusion, or payment methods.
     pub(super) fn on_customer_changed(&mut self) {
         if self.case.state.is_ended() {
