@@ -19,7 +19,7 @@ use crate::core::ids::MessageId;
 use crate::core::ledger::EntryKind;
 use crate::core::policy::MessageKind;
 
-/// What was to be said is not said on another channel later than this.
+/// What was to be said is not said later than this: it would only confuse.
 const STALE: SignedDuration = SignedDuration::from_hours(48);
 
 impl Stepper<'_> {
@@ -107,29 +107,40 @@ impl Stepper<'_> {
     fn fall_back(&mut self, index: usize, counted_at: Timestamp) {
         let message = &self.case.messages[index];
         let (id, kind, first_at) = (message.id.clone(), message.kind, self.first_of(index));
-        let wanted = match self.case.state {
-            State::Recovered => kind == MessageKind::Recovered,
-            _ => self.goes_on() && kind != MessageKind::Recovered,
-        };
-        let customer = &self.around.customer;
-        let stopped = customer.reminders_stopped || customer.excluded;
-        let last = index + 1 == self.case.messages.len();
-        if !wanted || stopped || !last || self.now.duration_since(first_at) > STALE {
+        if !self.is_still_news(index, first_at) {
             return;
         }
         let Some(channel) = self.next_channel(index) else {
             let text = "No other channel reaches the customer.";
             return self.note(EntryKind::Message, text);
         };
-        // What nobody got does not count against what goes in its place.
-        let contacted = &mut self.around.customer.contacted_at;
-        if let Some(own) = contacted.iter().rposition(|c| c.at == counted_at) {
-            contacted.remove(own);
-        }
+        self.uncount(counted_at);
         let Some((at, _)) = self.allowed_from(channel, self.now) else { return };
         self.send(kind, channel, at);
         if let Some(new) = self.case.messages.last_mut() {
             new.track.in_place_of = Some(id);
+        }
+    }
+
+    /// Whether a message that did not go out, and was first meant to go at `since`, still says
+    /// something that the customer does not know and wants to hear.
+    pub(super) fn is_still_news(&self, index: usize, since: Timestamp) -> bool {
+        let thanks = self.case.messages[index].kind == MessageKind::Recovered;
+        let wanted = match self.case.state {
+            State::Recovered => thanks,
+            _ => self.goes_on() && !thanks,
+        };
+        let customer = &self.around.customer;
+        let stopped = customer.reminders_stopped || customer.excluded;
+        let last = index + 1 == self.case.messages.len();
+        wanted && !stopped && last && self.now.duration_since(since) <= STALE
+    }
+
+    /// What nobody got does not count against what goes in its place.
+    pub(super) fn uncount(&mut self, counted_at: Timestamp) {
+        let contacted = &mut self.around.customer.contacted_at;
+        if let Some(own) = contacted.iter().rposition(|c| c.at == counted_at) {
+            contacted.remove(own);
         }
     }
 

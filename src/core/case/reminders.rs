@@ -385,22 +385,10 @@ impl Stepper<'_> {
     /// A message that came too late for its hours goes out in the next ones, as long as it still
     /// says something new.
     fn send_later(&mut self, index: usize, asked_at: Timestamp) {
-        /// Later than this it would only confuse.
-        const STALE: SignedDuration = SignedDuration::from_hours(48);
-        let contacted = &mut self.around.customer.contacted_at;
-        if let Some(own) = contacted.iter().rposition(|c| c.at == asked_at) {
-            contacted.remove(own);
-        }
+        self.uncount(asked_at);
         let message = &self.case.messages[index];
         let (kind, channel) = (message.kind, message.channel);
-        let wanted = match self.case.state {
-            State::Recovered => kind == MessageKind::Recovered,
-            _ => self.goes_on(),
-        };
-        let customer = &self.around.customer;
-        let stopped = customer.reminders_stopped || customer.excluded;
-        let last = index + 1 == self.case.messages.len();
-        if !wanted || stopped || !last || self.now.duration_since(asked_at) > STALE {
+        if !self.is_still_news(index, asked_at) {
             return;
         }
         // A no to this channel may be what it was dropped for.
