@@ -34,7 +34,7 @@ pub mod mercadopago;
 pub mod profile;
 pub mod reference;
 mod shared;
-mod signature;
+pub(crate) mod signature;
 pub mod stripe;
 pub mod wire;
 pub mod wompi;

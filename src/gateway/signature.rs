@@ -1,7 +1,8 @@
 //! Signatures of webhooks: what the schemes have in common.
 //!
 //! Why here: HMAC, the tolerance of the clock and the choice of the reason are the same for every
-//! gateway; only the header and what is signed differ.
+//! gateway; only the header and what is signed differ. What providers of messages report is
+//! verified by the same pieces.
 //!
 //! What must stay true: the raw bytes are signed, never parsed ones; comparison takes constant
 //! time; time is judged only after a signature matched, so that a forger learns nothing from it; an
@@ -39,7 +40,7 @@ impl Signed<'_> {
 }
 
 /// Whether `signature` is the MAC of `parts` under `key`. Constant time; no empty key matches.
-pub(super) fn is_mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], signature: &[u8]) -> bool {
+pub(crate) fn is_mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], signature: &[u8]) -> bool {
     if key.is_empty() {
         return false;
     }
@@ -49,12 +50,12 @@ pub(super) fn is_mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], signature: &
 }
 
 /// Whether two digests are the same, in constant time for one length.
-pub(super) fn is_same(left: &[u8], right: &[u8]) -> bool {
+pub(crate) fn is_same(left: &[u8], right: &[u8]) -> bool {
     left.len() == right.len() && left.iter().zip(right).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
 }
 
 /// The texts of the secrets.
-pub(super) fn texts(secrets: &[SecretString]) -> impl Iterator<Item = &str> {
+pub(crate) fn texts(secrets: &[SecretString]) -> impl Iterator<Item = &str> {
     secrets.iter().map(|secret| secret.expose_secret())
 }
 

@@ -11,8 +11,9 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use super::link::{equal, sign};
+use super::link::sign;
 use super::{AppState, Problem};
+use crate::gateway::signature::is_same;
 
 /// How to set the admin token.
 pub(super) const HOW_TO_SET: &str = "there is no admin token. Set `admin_token` under `[server]` \
@@ -45,7 +46,7 @@ pub(super) fn bearer(state: &AppState, headers: &HeaderMap) -> Result<(), Proble
 
 /// Compares digests, so that neither length nor content shows in the time.
 pub(super) fn is_token(token: &SecretString, given: &str) -> bool {
-    equal(&Sha256::digest(token.expose_secret()), &Sha256::digest(given))
+    is_same(&Sha256::digest(token.expose_secret()), &Sha256::digest(given))
 }
 
 /// A session of the dashboard.
@@ -100,7 +101,7 @@ pub(super) fn session(
 ) -> Option<Session> {
     let value = cookies(headers).find_map(|(name, value)| (name == COOKIE).then_some(value))?;
     let (expires, signature) = value.split_once('.')?;
-    if !equal(signature.as_bytes(), mac(token, "session", expires).as_bytes()) {
+    if !is_same(signature.as_bytes(), mac(token, "session", expires).as_bytes()) {
         return None;
     }
     let expires_at: i64 = expires.parse().ok()?;
@@ -110,7 +111,7 @@ pub(super) fn session(
 impl Session {
     /// Whether a form was on one of this session's pages.
     pub(super) fn sent(&self, csrf: &str) -> bool {
-        equal(self.csrf.as_bytes(), csrf.as_bytes())
+        is_same(self.csrf.as_bytes(), csrf.as_bytes())
     }
 }
 

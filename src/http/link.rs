@@ -12,6 +12,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::core::ids::CaseId;
+use crate::gateway::signature::is_same;
 
 /// Bytes of the digest in a case's id.
 const ID: usize = 10;
@@ -34,7 +35,7 @@ pub fn case_of(key: &[u8; 32], token: &str) -> Option<CaseId> {
     let bytes = bytes.unwrap_or_else(|| vec![0; ID + SIGNATURE]);
     let (digest, claimed) = bytes.split_at(ID);
     let case = CaseId(format!("case_{}", hex::encode(digest)));
-    equal(&signature(key, &case), claimed).then_some(case)
+    is_same(&signature(key, &case), claimed).then_some(case)
 }
 
 /// The link to the hosted page of `case`.
@@ -60,11 +61,6 @@ pub(super) fn sign(key: &[u8], text: &str) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().into()
-}
-
-/// Compares without telling by its time where the difference is.
-pub(super) fn equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |diff, (x, y)| diff | (x ^ y)) == 0
 }
 
 #[cfg(test)]
