@@ -23,9 +23,9 @@ const ENOUGH: u64 = 30;
 pub struct Interval {
     /// The estimate.
     pub estimate: f64,
-    /// The lower bound, at 95 %.
+    /// The lower bound, at 95 %: 2.5 % lie below it.
     pub low: f64,
-    /// The upper bound.
+    /// The upper bound: 2.5 % lie above it.
     pub high: f64,
 }
 

@@ -9,7 +9,7 @@
 //! invoice are no independent evidence; all policies are resampled together, so that differences
 //! are paired; the same seed gives the same interval.
 
-use serde::Serialize;
+pub use crate::core::report::stats::Interval;
 
 /// One logged attempt, as a policy sees it.
 #[derive(Debug, Clone, Copy)]
@@ -84,19 +84,9 @@ fn ratio(above: f64, below: f64) -> f64 {
     if ratio.is_finite() { ratio } else { 0.0 }
 }
 
-/// An estimate with its 95 % interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Interval {
-    /// The estimate.
-    pub estimate: f64,
-    /// 2.5 % of the resamples are below.
-    pub low: f64,
-    /// 2.5 % of the resamples are above.
-    pub high: f64,
-}
-
 impl Interval {
-    fn new(estimate: f64, mut resamples: Vec<f64>) -> Self {
+    /// Between 2.5 % of the resamples and 97.5 % of them.
+    fn of(estimate: f64, mut resamples: Vec<f64>) -> Self {
         resamples.sort_by(f64::total_cmp);
         let at = |share: f64| {
             let place = share * resamples.len().saturating_sub(1) as f64;
@@ -144,14 +134,14 @@ impl Trial {
 
     /// A figure of one policy.
     pub fn figure(&self, policy: usize, of: fn(&Sums) -> f64) -> Interval {
-        Interval::new(of(&self.total(policy)), self.resampled[policy].iter().map(of).collect())
+        Interval::of(of(&self.total(policy)), self.resampled[policy].iter().map(of).collect())
     }
 
     /// By how much a figure of one policy is above that of another.
     pub fn above(&self, policy: usize, other: usize, of: fn(&Sums) -> f64) -> Interval {
         let pairs = self.resampled[policy].iter().zip(&self.resampled[other]);
         let differences = pairs.map(|(own, other)| of(own) - of(other)).collect();
-        Interval::new(of(&self.total(policy)) - of(&self.total(other)), differences)
+        Interval::of(of(&self.total(policy)) - of(&self.total(other)), differences)
     }
 }
 
