@@ -10,25 +10,20 @@
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 
-use super::{AppState, Problem, link, see_other};
+use super::link::{self, MAX_TOKEN};
+use super::pay::SOURCE;
+use super::{AppState, Problem, see_other};
 use crate::core::consent::{Consent, Standing};
 use crate::core::customer::Channel;
-use crate::core::ids::CaseId;
 use crate::core::input::PageAction;
 use crate::store::InboxBody;
-
-/// Longest token that is looked at.
-const MAX_TOKEN: usize = 64;
-
-/// The inbox's name for customers.
-const SOURCE: &str = "page";
 
 /// `POST`: no more reminders.
 pub(super) async fn stop(
     State(state): State<AppState>,
     Path(token): Path<String>,
 ) -> Result<Response, Problem> {
-    let Some(id) = case_of(&state, &token) else { return Ok(done()) };
+    let Some(id) = link::case_of(&state.link_key, &token) else { return Ok(done()) };
     let Some(case) = state.store.case(&id).await? else { return Ok(done()) };
     let said = Consent {
         channel: Channel::Email,
@@ -54,11 +49,6 @@ pub(super) async fn show(State(state): State<AppState>, Path(token): Path<String
     let plain = short.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     let token = if plain { short } else { "" };
     see_other(&format!("{}/pay/{token}", mounted.trim_end_matches('/')))
-}
-
-fn case_of(state: &AppState, token: &str) -> Option<CaseId> {
-    let short = if token.len() <= MAX_TOKEN { token } else { "" };
-    link::case_of(&state.link_key, short)
 }
 
 fn done() -> Response {

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::Form;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use jiff::civil::Date;
@@ -31,10 +31,10 @@ mod verify;
 mod visit;
 
 use sessions::Sessions;
-use visit::{Visit, nowhere, open, path, rendered};
+use visit::{Visit, path, rendered};
 
 /// The inbox's name for customers.
-const SOURCE: &str = "page";
+pub(super) const SOURCE: &str = "page";
 
 /// The routes of customers, with their limits.
 pub(super) fn routes(state: &AppState) -> axum::Router<AppState> {
@@ -52,30 +52,18 @@ pub(super) fn routes(state: &AppState) -> axum::Router<AppState> {
 }
 
 /// `GET /pay/{token}`.
-async fn show(
-    State(state): State<AppState>,
-    Path(token): Path<String>,
-    query: RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let Some(visit) = open(&state, token, &headers).await? else {
-        return Ok(nowhere(&state, &headers));
-    };
+async fn show(State(state): State<AppState>, visit: Visit, query: RawQuery) -> Response {
     let query = query.0.unwrap_or_default();
     let notice = visit::notice(&query, &visit, state.clock.now());
-    Ok(rendered(&state, &visit, StatusCode::OK, notice))
+    rendered(&state, &visit, StatusCode::OK, notice)
 }
 
 /// `POST /pay/{token}/update-card`: on to a fresh page of the gateway's own.
 async fn update_card(
     State(state): State<AppState>,
     Extension(sessions): Extension<Arc<Sessions>>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let Some(visit) = open(&state, token, &headers).await? else {
-        return Ok(nowhere(&state, &headers));
-    };
+    visit: Visit,
+) -> Response {
     let purpose = sessions::purpose(&visit.case);
     hand_over(&state, &sessions, &visit, (purpose, PageAction::CardUpdateOpened)).await
 }
@@ -84,14 +72,10 @@ async fn update_card(
 async fn other_way(
     State(state): State<AppState>,
     Extension(sessions): Extension<Arc<Sessions>>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let Some(visit) = open(&state, token, &headers).await? else {
-        return Ok(nowhere(&state, &headers));
-    };
+    visit: Visit,
+) -> Response {
     if !visit::may_pay_otherwise(&state, &visit.case) {
-        return Ok(back(&state, &visit, "no=other-way"));
+        return back(&state, &visit, "no=other-way");
     }
     let action = (HostedPurpose::PayInvoice, PageAction::OtherWayOpened);
     hand_over(&state, &sessions, &visit, action).await
@@ -102,9 +86,9 @@ async fn hand_over(
     sessions: &Sessions,
     visit: &Visit,
     (purpose, action): (HostedPurpose, PageAction),
-) -> Result<Response, Problem> {
+) -> Response {
     if visit.case.state.is_ended() {
-        return Ok(see_other(&path(state, &visit.token)));
+        return see_other(&path(state, &visit.token));
     }
     match sessions.url(state, visit, purpose).await {
         Ok(url) => {
@@ -113,25 +97,18 @@ async fn hand_over(
             for case in std::iter::once(&visit.case).chain(others) {
                 note(state, case, &action, sessions::key(case, purpose)).await;
             }
-            Ok(see_other(&url))
+            see_other(&url)
         }
         Err(error) => {
             tracing::warn!(case = %visit.case.id, %error, "no hosted page for a customer");
             let notice = Some(PayNotice::Unavailable);
-            Ok(rendered(state, visit, StatusCode::BAD_GATEWAY, notice))
+            rendered(state, visit, StatusCode::BAD_GATEWAY, notice)
         }
     }
 }
 
 /// `POST /pay/{token}/retry`: the same card again, for everything that may be tried.
-async fn retry(
-    State(state): State<AppState>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let Some(visit) = open(&state, token, &headers).await? else {
-        return Ok(nowhere(&state, &headers));
-    };
+async fn retry(State(state): State<AppState>, visit: Visit) -> Result<Response, Problem> {
     let cases: Vec<&Case> = visit.all().filter(|(_, o)| o.retry).map(|(case, _)| case).collect();
     if cases.is_empty() {
         return Ok(back(&state, &visit, "no=retry"));
@@ -154,13 +131,9 @@ struct MoreTime {
 /// `POST /pay/{token}/more-time`: "charge me on the 5th".
 async fn more_time(
     State(state): State<AppState>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
+    visit: Visit,
     form: Result<Form<MoreTime>, axum::extract::rejection::FormRejection>,
 ) -> Result<Response, Problem> {
-    let Some(visit) = open(&state, token, &headers).await? else {
-        return Ok(nowhere(&state, &headers));
-    };
     let date = form.map(|form| form.0.date).unwrap_or_default();
     let Some(day) = day_of(date.trim()) else {
         return Ok(back(&state, &visit, "no=more-time"));
@@ -199,13 +172,9 @@ struct AlreadyPaid {
 /// `POST /pay/{token}/already-paid`: the gateway is asked.
 async fn already_paid(
     State(state): State<AppState>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
+    visit: Visit,
     form: Result<Form<AlreadyPaid>, axum::extract::rejection::FormRejection>,
 ) -> Result<Response, Problem> {
-    let Some(visit) = open(&state, token, &headers).await? else {
-        return Ok(nowhere(&state, &headers));
-    };
     let which = form.map(|form| form.0.which).unwrap_or_default();
     let named = match which.as_str() {
         "all" => None,
@@ -224,14 +193,7 @@ async fn already_paid(
 }
 
 /// `POST /pay/{token}/stop-reminders`: from the page, and from the one click of RFC 8058.
-async fn stop_reminders(
-    State(state): State<AppState>,
-    Path(token): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let Some(visit) = open(&state, token, &headers).await? else {
-        return Ok(nowhere(&state, &headers));
-    };
+async fn stop_reminders(State(state): State<AppState>, visit: Visit) -> Result<Response, Problem> {
     let id = format!("{}:stop-reminders", visit.case.id);
     take(&state, [(id, &visit.case, PageAction::StopReminders)].into_iter()).await?;
     Ok(back(&state, &visit, "done=stop-reminders"))

@@ -5,8 +5,10 @@
 //! What must stay true: reading changes nothing; one customer sees what is theirs at this gateway
 //! and nothing else; a token of the wrong form and one of no case look alike.
 
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 
 use crate::core::case::page::{Offers, offers};
@@ -19,9 +21,6 @@ use crate::http::pages::{
 };
 use crate::http::{AppState, Problem, link, page};
 use crate::store::{CaseFilter, StoreError};
-
-/// Longest token that is looked at.
-const MAX_TOKEN: usize = 64;
 
 /// Cases of a customer that a visit reads, the newest first.
 const CASES: usize = 20;
@@ -58,14 +57,26 @@ impl Visit {
     }
 }
 
+/// Every door begins with a visit; whoever comes by a link that leads nowhere is told so there.
+impl FromRequestParts<AppState> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
+        let token = Path::<String>::from_request_parts(parts, state).await;
+        let Path(token) = token.map_err(IntoResponse::into_response)?;
+        let visit =
+            open(state, token, &parts.headers).await.map_err(IntoResponse::into_response)?;
+        visit.ok_or_else(|| nowhere(state, &parts.headers))
+    }
+}
+
 /// Opens a token. `None`: it leads nowhere.
-pub(super) async fn open(
+async fn open(
     state: &AppState,
     token: String,
     headers: &HeaderMap,
 ) -> Result<Option<Visit>, Problem> {
-    let short = if token.len() <= MAX_TOKEN { token.as_str() } else { "" };
-    let Some(id) = link::case_of(&state.link_key, short) else { return Ok(None) };
+    let Some(id) = link::case_of(&state.link_key, &token) else { return Ok(None) };
     let Some(case) = state.store.case(&id).await? else { return Ok(None) };
     let customer = state.store.customer(&case.customer_key()).await?;
     let known = customer.as_ref().and_then(|c| c.contact.locale.clone());
@@ -129,7 +140,7 @@ pub(super) fn browser_locale(state: &AppState, headers: &HeaderMap) -> String {
 }
 
 /// The page behind a token that leads nowhere.
-pub(super) fn nowhere(state: &AppState, headers: &HeaderMap) -> Response {
+fn nowhere(state: &AppState, headers: &HeaderMap) -> Response {
     let locale = browser_locale(state, headers);
     page(StatusCode::NOT_FOUND, unknown_link_page(&state.brand, &locale))
 }
