@@ -4,78 +4,29 @@
 //! attempts count against the networks' limits; retries that are said to be off and are planned all
 //! the same raise a warning that a person sees.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::ops::Deref;
 
 use jiff::{SignedDuration, Timestamp};
-use recoup::clock::Clock;
-use recoup::sandbox::{Kind, NewBill, NewCustomer, Rule, Sandbox, SandboxOptions, Step, Target};
+use recoup::sandbox::{Kind, NewBill, NewCustomer, Rule, Step, Target};
 use serde_json::{Value, json};
 
-const TOKEN: &str = "a-token-of-this-test-only";
-const START: &str = "2026-01-05T13:00:00Z";
+use crate::stripe_service::{START, StripeService, TOKEN};
 
 /// The service over sandbox Stripe, both on one test clock.
-struct Scene {
-    sandbox: Sandbox,
-    address: String,
-    client: reqwest::Client,
-    child: Child,
-    _folder: tempfile::TempDir,
-}
+struct Scene(StripeService);
 
-impl Drop for Scene {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+impl Deref for Scene {
+    type Target = StripeService;
+
+    fn deref(&self) -> &StripeService {
+        &self.0
     }
 }
 
 impl Scene {
     async fn new(native_retries: &str, native_retry_days: Vec<i64>) -> Self {
-        let clock = Clock::test(START.parse().unwrap());
-        let options = SandboxOptions { clock, native_retry_days, ..SandboxOptions::default() };
-        let sandbox = Sandbox::start(options).await.unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
-        sandbox.set_webhook_url(Kind::Stripe, Some(&format!("http://{address}/webhooks/stripe")));
-        let folder = tempfile::tempdir().unwrap();
-        let secrets = sandbox.secrets();
-        let file = format!(
-            "[merchant]\nname = \"Nube\"\npublic_url = \"http://{address}\"\n\
-             support_email = \"help@nube.example\"\n[server]\nlisten = \"{address}\"\n\
-             admin_token = \"{TOKEN}\"\n[store]\nurl = \"sled:{store}\"\n[[gateways]]\n\
-             id = \"stripe\"\nkind = \"stripe\"\napi_base = \"{base}\"\napi_key = \"{key}\"\n\
-             webhook_secrets = [\"{secret}\"]\nnative_retries = \"{native_retries}\"\n",
-            store = folder.path().join("store").display(),
-            base = sandbox.api_base(Kind::Stripe),
-            key = secrets.stripe_api_key,
-            secret = secrets.stripe_webhook_secret,
-        );
-        std::fs::write(folder.path().join("recoup.toml"), file).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_recoup"))
-            .args(["serve", "--test-clock", START])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let client = recoup::sandbox::deliver::client().unwrap();
-        let scene = Self { sandbox, address, client, child, _folder: folder };
-        scene.wait_until_ready().await;
-        scene
-    }
-
-    async fn wait_until_ready(&self) {
-        for _ in 0..600 {
-            let url = format!("http://{}/readyz", self.address);
-            if self.client.get(url).send().await.is_ok_and(|a| a.status().is_success()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("the service did not come up");
+        let native = (native_retries, native_retry_days);
+        Self(StripeService::start("name = \"Nube\"", "sled:store", native).await)
     }
 
     /// A subscription whose bill fails now, and whose card has no money until `funded`.
@@ -97,19 +48,7 @@ impl Scene {
         let mut now = self.sandbox.clock().now();
         while now < to {
             now = (now + SignedDuration::from_hours(6)).min(to);
-            self.sandbox.advance_to(now);
-            loop {
-                self.sandbox.webhooks_settled().await;
-                let before = self.sandbox.deliveries().len();
-                let url = format!("http://{}/api/v1/test-clock/advance", self.address);
-                let sent = self.client.post(url).bearer_auth(TOKEN).json(&json!({ "to": now }));
-                let answer = sent.timeout(Duration::from_secs(60)).send().await.unwrap();
-                assert!(answer.status().is_success(), "{}", answer.status());
-                self.sandbox.webhooks_settled().await;
-                if self.sandbox.deliveries().len() == before {
-                    break;
-                }
-            }
+            self.to(now).await;
         }
     }
 

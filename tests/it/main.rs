@@ -46,6 +46,7 @@ mod sandbox_webhooks;
 mod simulate;
 mod stripe_api;
 mod stripe_history;
+mod stripe_service;
 mod subscriptions;
 mod transfer;
 mod trigger;

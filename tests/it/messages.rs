@@ -13,20 +13,7 @@ use recoup::message::{Brand, Register, Rendered, Texts, has_link, render};
 
 pub(crate) const LINK: &str = "https://pay.cafenube.example/pay/Ab3dE9x-1_2?x=1&y=2";
 
-pub(crate) fn brand() -> Brand {
-    Brand {
-        name: "Café Nube".to_owned(),
-        support_email: Some("ayuda@cafenube.example".to_owned()),
-        support_phone: Some("+57 601 555 0100".to_owned()),
-        postal_address: Some("Calle 10 # 5-51, Bogotá".to_owned()),
-        color: Some("#5b3fd6".to_owned()),
-        logo_url: None,
-        locale: "es-CO".to_owned(),
-        time_zone: "America/Bogota".to_owned(),
-        public_url: "https://pay.cafenube.example".to_owned(),
-        texts: Texts::default(),
-    }
-}
+pub(crate) use recoup::message::sample::brand;
 
 fn bare_brand() -> Brand {
     Brand { support_email: None, support_phone: None, postal_address: None, color: None, ..brand() }

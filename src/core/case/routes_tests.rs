@@ -117,3 +117,22 @@ fn a_renewed_card_restarts_the_case_once_and_the_same_news_again_does_not() {
     story.event(renewed("evt_4", "2033-03"));
     assert_eq!(story.case.state, State::AwaitingCustomer, "that renewal was tried");
 }
+
+#[test]
+fn another_card_is_charged_in_its_place_only_with_consent_on_record() {
+    for consent in [false, true] {
+        let mut story = Story::of(failed(Category::GenericDecline, Advice::None));
+        let customer = &mut story.around.customer;
+        customer.learn_method(&"backup".into(), &card("tok_9", "1881"));
+        let other = customer.methods.last_mut().unwrap();
+        assert!(!other.consent, "an event is no consent");
+        other.consent = consent;
+        story.clear().charged(declined(decline(Category::GenericDecline, Advice::None)));
+        while let Order::Send(_) = story.until_effect() {
+            story.answer(Outcome::Sent(SendOutcome::Unknown));
+        }
+        story.clear().charge();
+        let mut through = story.case.attempts.iter().map(|a| a.charge.gateway.as_str());
+        assert_eq!(through.any(|gateway| gateway == "backup"), consent);
+    }
+}
