@@ -384,10 +384,7 @@ impl<'a> Batch<'a> {
         before.siblings = self.siblings_of(&case).await?;
         let mut around = before.clone();
         let step = step::step(case.clone(), input, &mut around, &policy, self.now);
-        if step.case.state.is_ended() || !step.outcomes.is_empty() {
-            // Who still holds what was learned makes whoever adds to it copy all of it.
-            (before.learned, around.learned) = Default::default();
-        }
+        learned::let_go(&step, [&mut before, &mut around]);
         self.teach(case.state, &step.case, &around, &policy);
         self.teach_routing(&step.outcomes);
         let ripples = case::together::ripples(&case, &step.case);

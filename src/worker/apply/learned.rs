@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Applier, Batch};
 use crate::core::case::evidence;
-use crate::core::case::step::{Around, zone_of};
+use crate::core::case::step::{Around, Step, zone_of};
 use crate::core::case::{Case, State};
 use crate::core::customer::Customer;
 use crate::core::learning::outcome::Outcome;
@@ -99,6 +99,14 @@ impl Batch<'_> {
         Arc::make_mut(&mut learned).timing.learn_case(&lesson.tries, lesson.end);
         self.commit.learned = Some(learned.clone());
         self.learned = Some(learned);
+    }
+}
+
+/// Lets go of what was learned before a step teaches: whoever still holds it makes whoever adds to
+/// it copy all of it.
+pub(super) fn let_go(step: &Step, arounds: [&mut Around; 2]) {
+    if step.case.state.is_ended() || !step.outcomes.is_empty() {
+        arounds.into_iter().for_each(|around| around.learned = Arc::default());
     }
 }
 
