@@ -32,8 +32,8 @@ impl Drop for StripeService {
 }
 
 impl StripeService {
-    /// Starts it: `merchant` are further lines of `[merchant]`, `store` is what it keeps its data in
-    /// below a folder of its own (`memory:`: in none), `native_retries` what Stripe's own are.
+    /// Starts it in a folder of its own: with further lines of `[merchant]`, with the address of a
+    /// store, and with what is said of Stripe's own retries and the days between them.
     pub(crate) async fn start(
         merchant: &str,
         store: &str,
