@@ -298,6 +298,7 @@ const FILES: &[(&str, &str)] = &[
     ("pay.html", include_str!("pay.html")),
     ("problem.html", include_str!("problem.html")),
     ("report.html", include_str!("report.html")),
+    ("sheet.html", include_str!("sheet.html")),
     ("shell.html", include_str!("shell.html")),
     ("verify.html", include_str!("verify.html")),
 ];
