@@ -25,12 +25,13 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::channel::callback::Callbacks;
 use crate::clock::Clock;
-use crate::core::ids::GatewayId;
+use crate::core::case::Case;
+use crate::core::ids::{CaseId, GatewayId};
 use crate::core::policy::Policy;
 use crate::gateway::Gateway;
 use crate::gateway::history::Completeness;
 use crate::message::Brand;
-use crate::store::{InboxBody, InboxRecord, Store, StoreError};
+use crate::store::{CaseFilter, InboxBody, InboxRecord, Store, StoreError};
 
 mod api;
 mod auth;
@@ -145,10 +146,35 @@ pub struct AppState {
     pub client_address_header: Option<HeaderName>,
 }
 
+/// Cases that are read at a time.
+const CASES_AT_A_TIME: usize = 500;
+
 impl AppState {
     /// The configured gateway with this id.
     fn gateway(&self, id: &str) -> Option<&Arc<dyn Gateway>> {
         self.gateways.iter().find(|gateway| gateway.id().as_str() == id)
+    }
+
+    /// Hands over every case that passes, newest first; no further page is read when `at_most`
+    /// were. Others are answered between two pages.
+    async fn each_case(
+        &self,
+        filter: &CaseFilter,
+        at_most: usize,
+        mut each: impl FnMut(&Case) + Send,
+    ) -> Result<(), StoreError> {
+        let (mut after, mut read): (Option<CaseId>, usize) = (None, 0);
+        while read < at_most {
+            let page = self.store.list_cases(filter, after.as_ref(), CASES_AT_A_TIME).await?;
+            page.data.iter().for_each(&mut each);
+            read += page.data.len();
+            after = page.data.last().map(|case| case.id.clone());
+            if !page.has_more || after.is_none() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     /// Appends one input, durably, and wakes the worker.

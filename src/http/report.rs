@@ -13,14 +13,10 @@ use serde_json::{Value, json};
 
 use super::AppState;
 use crate::core::case::{Case, RecoveredBy, State as CaseState};
-use crate::core::ids::CaseId;
 use crate::core::money::{Currency, Money};
 use crate::core::report::{Counting, Window};
 use crate::core::trial::MILLION;
 use crate::store::{CaseFilter, StoreError};
-
-/// Cases read at a time.
-const BATCH: usize = 500;
 
 /// Which cases: those that opened from the one moment on, and before the other.
 #[derive(Debug, Clone, Copy, Default)]
@@ -126,21 +122,12 @@ impl Recovery {
         let mut recovery = Self { span, now, states, currencies, windows };
         let Span { since, until } = span;
         let filter = CaseFilter { since, until, ..CaseFilter::default() };
-        let mut after: Option<CaseId> = None;
-        loop {
-            let page = state.store.list_cases(&filter, after.as_ref(), BATCH).await?;
-            for case in &page.data {
-                counting.add(case);
-                *recovery.states.entry(case.state).or_default() += 1;
-                recovery.currencies.entry(case.amount.currency).or_default().add(case);
-            }
-            after = page.data.last().map(|case| case.id.clone());
-            if !page.has_more || after.is_none() {
-                break;
-            }
-            // Others want to be answered meanwhile.
-            tokio::task::yield_now().await;
-        }
+        let each = |case: &Case| {
+            counting.add(case);
+            *recovery.states.entry(case.state).or_default() += 1;
+            recovery.currencies.entry(case.amount.currency).or_default().add(case);
+        };
+        state.each_case(&filter, usize::MAX, each).await?;
         recovery.windows = counting.finish();
         Ok(recovery)
     }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::input::{Fields, checked, json as read_json};
 use crate::core::case::Case;
 use crate::core::decline::{Category, Decline};
-use crate::core::ids::{CaseId, GatewayId};
+use crate::core::ids::GatewayId;
 use crate::gateway::Gateway;
 use crate::http::{AppState, Problem};
 use crate::store::CaseFilter;
@@ -26,8 +26,6 @@ use crate::store::CaseFilter;
 const DEFAULT_REACH: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Cases, newest first, that are looked through for codes in no table.
 const CASES_LOOKED_AT: usize = 5_000;
-/// Cases read at a time.
-const BATCH: usize = 500;
 
 /// How often a code that is in no table was seen.
 type Unknown = BTreeMap<GatewayId, BTreeMap<String, u64>>;
@@ -70,16 +68,8 @@ fn view(gateway: &dyn Gateway, billing: bool, unknown: &Unknown) -> Value {
 /// The codes of declines that no table knows, in the newest cases.
 async fn unknown_codes(state: &AppState) -> Result<Unknown, Problem> {
     let mut unknown = Unknown::new();
-    let (mut after, mut read): (Option<CaseId>, usize) = (None, 0);
-    while read < CASES_LOOKED_AT {
-        let page = state.store.list_cases(&CaseFilter::default(), after.as_ref(), BATCH).await?;
-        read += page.data.len();
-        page.data.iter().for_each(|case| note_unknown(case, &mut unknown));
-        after = page.data.last().map(|case| case.id.clone());
-        if !page.has_more {
-            break;
-        }
-    }
+    let each = |case: &Case| note_unknown(case, &mut unknown);
+    state.each_case(&CaseFilter::default(), CASES_LOOKED_AT, each).await?;
     Ok(unknown)
 }
 

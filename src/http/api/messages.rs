@@ -16,9 +16,6 @@ use crate::http::view::{message_json, status};
 use crate::http::{AppState, Problem};
 use crate::store::{CaseFilter, MessageRecord};
 
-/// Cases read at a time for the report.
-const BATCH: usize = 500;
-
 /// Messages that one call looks through at most; a rare filter is continued from the last row.
 const LOOKED_AT: usize = 5_000;
 
@@ -175,29 +172,22 @@ impl Tally {
 pub(super) async fn report(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
     let mut total = Tally::default();
     let mut by: [BTreeMap<String, Tally>; 4] = Default::default();
-    let mut after: Option<CaseId> = None;
-    loop {
-        let page = state.store.list_cases(&CaseFilter::default(), after.as_ref(), BATCH).await?;
-        for case in &page.data {
-            for (index, message) in case.messages.iter().enumerate() {
-                total.add(message);
-                let locale = message.locale.clone().unwrap_or_else(|| "unknown".to_owned());
-                let keys = [
-                    (index + 1).to_string(),
-                    message.kind.as_str().to_owned(),
-                    message.channel.as_str().to_owned(),
-                    locale,
-                ];
-                for (tallies, key) in by.iter_mut().zip(keys) {
-                    tallies.entry(key).or_default().add(message);
-                }
+    let each = |case: &Case| {
+        for (index, message) in case.messages.iter().enumerate() {
+            total.add(message);
+            let locale = message.locale.clone().unwrap_or_else(|| "unknown".to_owned());
+            let keys = [
+                (index + 1).to_string(),
+                message.kind.as_str().to_owned(),
+                message.channel.as_str().to_owned(),
+                locale,
+            ];
+            for (tallies, key) in by.iter_mut().zip(keys) {
+                tallies.entry(key).or_default().add(message);
             }
         }
-        after = page.data.last().map(|case| case.id.clone());
-        if !page.has_more || after.is_none() {
-            break;
-        }
-    }
+    };
+    state.each_case(&CaseFilter::default(), usize::MAX, each).await?;
     let warnings: Vec<_> =
         by[2].iter().filter_map(|(channel, tally)| tally.warning(channel)).collect();
     let [by_number, by_kind, by_channel, by_locale] = by.map(|tallies| {

@@ -25,9 +25,6 @@ use crate::lab::change::{self, Change};
 use crate::lab::plan::Frame;
 use crate::store::{CaseFilter, Page, StoreError};
 
-/// Cases read at a time.
-const BATCH: usize = 500;
-
 /// `GET /policies`: all versions, with how many open cases each has.
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
     let open = open_cases(&state).await?;
@@ -132,18 +129,8 @@ async fn open_cases(state: &AppState) -> Result<BTreeMap<String, u64>, StoreErro
     let mut open = BTreeMap::new();
     for of in CaseState::ALL.into_iter().filter(|of| !of.is_ended()) {
         let filter = CaseFilter { state: Some(of), ..CaseFilter::default() };
-        let mut after: Option<CaseId> = None;
-        loop {
-            let page = state.store.list_cases(&filter, after.as_ref(), BATCH).await?;
-            for case in &page.data {
-                *open.entry(case.policy_version.clone()).or_default() += 1;
-            }
-            after = page.data.last().map(|case| case.id.clone());
-            if !page.has_more || after.is_none() {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+        let each = |case: &Case| *open.entry(case.policy_version.clone()).or_default() += 1;
+        state.each_case(&filter, usize::MAX, each).await?;
     }
     Ok(open)
 }
