@@ -99,6 +99,9 @@ pub struct Customer {
     /// Since when they have been a customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_since: Option<Date>,
+    /// This is only another gateway's name of a customer: the billing gateway's id of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_as: Option<String>,
 }
 
 /// What a merchant states of a customer for campaigns; what is absent stays.
@@ -256,6 +259,24 @@ impl Customer {
     pub fn set_default(&mut self, gateway: &GatewayId, token: &str) {
         for method in self.methods.iter_mut().filter(|m| m.gateway == *gateway) {
             method.default = method.facts.token.as_deref() == Some(token);
+        }
+    }
+
+    /// Takes over that this method is the one that the customer now pays with at `gateway`. It may
+    /// be charged as the one could whose place it takes: one with consent on record, or a token of
+    /// a card that another gateway holds too.
+    pub fn replace_method(&mut self, gateway: &GatewayId, facts: &PaymentMethodFacts) {
+        let Some(token) = facts.token.as_deref() else { return };
+        let elsewhere = |card: &CardKey| {
+            self.methods.iter().any(|m| m.gateway != *gateway && m.card == *card)
+        };
+        let agreed =
+            self.method_at(gateway).is_some_and(|former| former.consent || elsewhere(&former.card));
+        self.learn_method(gateway, facts);
+        self.set_default(gateway, token);
+        let same = |m: &&mut PaymentMethod| m.gateway == *gateway && m.token() == token;
+        if let Some(method) = self.methods.iter_mut().find(same) {
+            method.consent |= agreed;
         }
     }
 

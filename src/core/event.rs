@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::decline::Decline;
+use super::ids::GatewayId;
 use super::money::Money;
 
 /// What happened, in one of the kinds that every gateway is mapped to.
@@ -168,6 +169,9 @@ pub struct Event {
     /// it.
     #[serde(default, skip_serializing)]
     pub idempotency_key: Option<String>,
+    /// The gateway that told it, where that is not the one that owns the case's invoice.
+    #[serde(default, skip)]
+    pub elsewhere: Option<GatewayId>,
 }
 
 impl Event {
@@ -193,6 +197,7 @@ impl Event {
             contact: Contact::default(),
             description: None,
             idempotency_key: None,
+            elsewhere: None,
         }
     }
 }

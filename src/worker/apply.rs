@@ -81,6 +81,7 @@ impl Applier {
                 Taken::Events(events) => {
                     batch.commit.applied.push(entry.number);
                     for event in events {
+                        let event = batch.in_our_ids(&entry.record.source, event).await?;
                         batch.event(&entry.record.source, &event).await?;
                     }
                 }
@@ -313,41 +314,6 @@ impl<'a> Batch<'a> {
     async fn is_closed(&self, id: &CaseId) -> Result<bool, StoreError> {
         let here = self.commit.closed.iter().any(|(closed, _)| closed == id);
         Ok(here || self.store().is_closed(id).await?)
-    }
-
-    /// Takes over what an event tells of a customer that has a record, without a case.
-    async fn learn(&mut self, source: &GatewayId, event: &Event) -> Result<(), StoreError> {
-        let Some(id) = event.customer.as_deref() else { return Ok(()) };
-        if self.customers.contains_key(id) || self.store().customer(id).await?.is_some() {
-            self.learn_as(source, event, id).await?;
-        }
-        Ok(())
-    }
-
-    async fn learn_for(
-        &mut self,
-        source: &GatewayId,
-        event: &Event,
-        case: &CaseId,
-    ) -> Result<(), StoreError> {
-        let key = self.case(case).await?.map(|case| case.customer_key());
-        match key {
-            Some(key) => self.learn_as(source, event, &key).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn learn_as(
-        &mut self,
-        source: &GatewayId,
-        event: &Event,
-        key: &str,
-    ) -> Result<(), StoreError> {
-        let mut customer = self.customer(key).await?;
-        let before = customer.clone();
-        step::learn(&mut customer, source, event);
-        self.put_customer(key, customer, &before);
-        Ok(())
     }
 
     async fn why_withdrawn(&mut self, entry: &OutboxEntry) -> Result<Option<String>, StoreError> {

@@ -71,6 +71,7 @@ pub(crate) fn case(n: i64) -> Case {
         page: Default::default(),
         page_used: false,
         renewed_to: None,
+        moved_to: None,
         card_updated: false,
         recovered_by: None,
         flags: Vec::new(),

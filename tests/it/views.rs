@@ -130,6 +130,7 @@ pub(crate) fn case(invoice: &str, state: State) -> Case {
         page: Default::default(),
         page_used: false,
         renewed_to: None,
+        moved_to: None,
         card_updated: false,
         forced: false,
         off_schedule: false,

@@ -137,7 +137,7 @@ impl Stepper<'_> {
         if let Some(token) = event.payment_method.as_ref().and_then(|m| m.token.clone()) {
             let gateway = self.case.gateway.clone();
             let known = self.around.customer.method(&gateway, &token).map(|m| m.card.clone());
-            if !self.case.card_updated {
+            if !self.case.card_updated && self.case.moved_to.is_none() {
                 self.case.card = known;
                 self.case.token = Some(token);
             }
@@ -172,11 +172,11 @@ impl Stepper<'_> {
         let amount = self.case.amount;
         let facts = event.payment_method.clone().unwrap_or_default();
         let key = self
-            .case
-            .card
-            .clone()
+            .billing_card()
             .unwrap_or_else(|| CardKey::of_token(&gateway, &self.case.customer_key()));
-        self.case.card = Some(key.clone());
+        if self.case.moved_to.is_none() {
+            self.case.card = Some(key.clone());
+        }
         let card = self.around.card(&key);
         card.network = facts.network.or(card.network.take());
         card.country = facts.country.or(card.country.take());
@@ -394,7 +394,7 @@ pub fn from_elsewhere(case: &Case, source: &GatewayId, event: &Event) -> Event {
         let by_payment = event.payment.is_some() && event.payment == a.payment;
         a.charge.gateway == *source && (by_key || by_payment)
     };
-    let mut seen = event.clone();
+    let mut seen = Event { elsewhere: Some(source.clone()), ..event.clone() };
     // Whether it tries again by itself is about its own invoices, not about this one.
     (seen.native_retry, seen.next_native_attempt_at) = (None, None);
     let told = matches!(

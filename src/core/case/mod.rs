@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::customer::{Channel, Customer};
+use super::customer::{Channel, Customer, PaymentMethod};
 use super::decline::Decline;
 use super::delivery::Track;
 use super::effect::{ChargeOrder, CheckPurpose};
@@ -50,6 +50,7 @@ pub mod together;
 #[cfg(test)]
 pub(crate) use tests::{a_case as tests_case, policy as tests_policy};
 
+pub use cards::MovedTo;
 use page::PageRecord;
 
 /// Where a case stands.
@@ -345,6 +346,10 @@ pub struct Case {
     /// The expiry of the renewed card that the case was restarted for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renewed_to: Option<String>,
+    /// The card of the case is one that the customer gave at another gateway than the billing one,
+    /// and only there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<MovedTo>,
     /// The card was changed since the last refusal.
     pub card_updated: bool,
     /// A person asked for the next attempt: the schedule does not hold it, the networks do.
@@ -375,6 +380,14 @@ impl Case {
     /// of its own.
     pub fn customer_key(&self) -> String {
         customer_key(self.customer.as_deref(), &self.invoice)
+    }
+
+    /// The payment method that the case is charged to, as far as it is known.
+    pub fn method<'a>(&self, customer: &'a Customer) -> Option<&'a PaymentMethod> {
+        match &self.moved_to {
+            Some(moved) => customer.method(&moved.gateway, &moved.token),
+            None => customer.method(&self.gateway, self.token.as_deref()?),
+        }
     }
 
     /// When the case is to be looked at next without anything happening.

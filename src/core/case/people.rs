@@ -133,7 +133,9 @@ impl Stepper<'_> {
     /// The first method that is known of this customer here: no update, only knowledge.
     fn adopt_first_method(&mut self, token: &str) {
         let gateway = self.case.gateway.clone();
-        self.case.card = self.around.customer.method(&gateway, token).map(|m| m.card.clone());
         self.case.token = Some(token.to_owned());
+        if self.case.moved_to.is_none() {
+            self.case.card = self.around.customer.method(&gateway, token).map(|m| m.card.clone());
+        }
     }
 }

@@ -92,15 +92,18 @@ impl Stepper<'_> {
         let routes = self.policy.gateways.iter().filter_map(|g| self.route_at(&g.id));
         routes
             .map(|route| {
-                let billing = route.gateway == self.case.gateway;
+                let moved = self.case.moved_to.as_ref().map(|moved| &moved.gateway);
+                let home = route.gateway == *moved.unwrap_or(&self.case.gateway);
+                let left = moved.is_some() && !home && self.is_left_behind(&route);
                 let old_card = self.case.card_updated
                     && self.case.card.as_ref().is_some_and(|card| *card != route.card);
                 let charges = |g: &GatewayPolicy| g.capabilities.charges(self.case.amount.currency);
                 let foreign = self.policy.gateway(&route.gateway).is_some_and(|g| !charges(g));
                 let closed = match policy.other_gateway {
                     _ if foreign => Some("it does not charge this currency"),
-                    _ if !billing && old_card => Some("the customer just gave another card"),
-                    _ if billing || free => None,
+                    _ if left => Some("the customer gave a new card at another gateway"),
+                    _ if !home && old_card => Some("the customer just gave another card"),
+                    _ if home || free => None,
                     OtherGateway::Freely => None,
                     OtherGateway::Once if elsewhere == 0 => None,
                     OtherGateway::Once => Some("another gateway was tried once already"),
@@ -116,6 +119,12 @@ impl Stepper<'_> {
                 }
             })
             .collect()
+    }
+
+    /// Whether a route is of before the customer gave a card elsewhere: another card, or one that is
+    /// new there only.
+    fn is_left_behind(&self, route: &Route) -> bool {
+        self.case.card_updated || self.case.card.as_ref() != Some(&route.card)
     }
 
     /// Until when the network ordered to wait with this invoice on this card. It holds for every

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::core::case::{events, step};
 use crate::core::learning::Learned;
 use crate::core::learning::facts::Facts;
 use crate::core::learning::outcome::{Answer, Outcome as Lesson};
@@ -135,4 +136,103 @@ fn another_card_is_charged_in_its_place_only_with_consent_on_record() {
         let mut through = story.case.attempts.iter().map(|a| a.charge.gateway.as_str());
         assert_eq!(through.any(|gateway| gateway == "backup"), consent);
     }
+}
+
+/// News of a card at `backup`, which does not own the invoice.
+fn told_by_backup(story: &mut Story, id: &str, token: &str, last4: &str) {
+    let event = Event {
+        customer: Some("cus_1".into()),
+        payment_method: Some(card(token, last4)),
+        ..Event::new(id, EventKind::PaymentMethodUpdated)
+    };
+    let source = "backup".into();
+    step::learn(&mut story.around.customer, &source, &event);
+    let seen = events::from_elsewhere(&story.case, &source, &event);
+    story.input(Input::Event(Box::new(seen)));
+}
+
+/// A card that nobody charges any more, which `backup` holds a token of too.
+fn outdated() -> Story {
+    let event = failed(Category::CredentialOutdated, Advice::None);
+    let mut story = Story::of(event);
+    story.around.customer.learn_method(&"backup".into(), &card("tok_1", "4242"));
+    assert_eq!(story.case.state, State::AwaitingCustomer);
+    story
+}
+
+#[test]
+fn a_new_card_at_another_gateway_restarts_the_case_there_and_only_there() {
+    let mut story = outdated();
+    told_by_backup(&mut story, "evt_2", "tok_2", "1881");
+    assert_eq!((story.case.state, story.case.due_at()), (State::Scheduled, Some(story.now)));
+    let charge = story.clear().charge();
+    assert_eq!((charge.gateway.as_str(), charge.token.as_deref()), ("backup", Some("tok_2")));
+    story.charged(declined(decline(Category::InsufficientFunds, Advice::None)));
+    told_by_backup(&mut story, "evt_3", "tok_2", "1881");
+    assert_eq!(story.case.attempts.len(), 1);
+    // The billing gateway still has the card that was refused for good: it is left alone.
+    while story.case.attempts.len() < 3 {
+        match story.until_effect().clone() {
+            Order::Send(_) => story.answer(Outcome::Sent(SendOutcome::Unknown)),
+            Order::Check(_) => story.clear(),
+            Order::Charge(charge) => {
+                assert_eq!(charge.gateway.as_str(), "backup");
+                let refused = decline(Category::InsufficientFunds, Advice::None);
+                story.charged(declined(refused))
+            }
+            other => panic!("{other:?}"),
+        };
+    }
+}
+
+#[test]
+fn a_card_elsewhere_that_nobody_agreed_to_restarts_nothing_and_says_so() {
+    let mut story = Story::of(failed(Category::CredentialOutdated, Advice::None));
+    story.around.customer.methods.retain(|m| m.gateway.as_str() != "backup");
+    told_by_backup(&mut story, "evt_2", "tok_2", "1881");
+    assert_eq!(story.case.state, State::AwaitingCustomer);
+    assert!(story.told("Nothing says that it may be charged"), "{:?}", story.ledger);
+}
+
+#[test]
+fn a_new_token_elsewhere_of_the_card_that_was_refused_is_tried_once() {
+    let mut story = outdated();
+    told_by_backup(&mut story, "evt_2", "tok_2", "4242");
+    assert_eq!(story.clear().charge().gateway.as_str(), "backup");
+    story.charged(declined(decline(Category::CredentialOutdated, Advice::None)));
+    assert_eq!(story.case.state, State::AwaitingCustomer);
+    told_by_backup(&mut story, "evt_3", "tok_2", "4242");
+    assert_eq!(story.case.state, State::AwaitingCustomer, "that token was tried");
+}
+
+#[test]
+fn a_new_card_at_the_billing_gateway_comes_before_one_elsewhere() {
+    let mut story = outdated();
+    told_by_backup(&mut story, "evt_2", "tok_2", "1881");
+    story.event(Event {
+        customer: Some("cus_1".into()),
+        payment_method: Some(card("pm_2", "5556")),
+        ..Event::new("evt_3", EventKind::PaymentMethodUpdated)
+    });
+    assert_eq!(story.case.moved_to, None);
+    let adopted = story.effects.iter().any(|e| matches!(e.order, Order::AdoptMethod(_)));
+    assert!(adopted, "the subscription takes the new card");
+    story.answer(Outcome::Acted(Ok(())));
+    assert_eq!(story.clear().charge().token.as_deref(), Some("pm_2"));
+}
+
+#[test]
+fn a_card_elsewhere_that_is_gone_leaves_what_there_was() {
+    let mut story = outdated();
+    told_by_backup(&mut story, "evt_2", "tok_2", "1881");
+    let gone = Event {
+        payment_method: Some(card("tok_2", "1881")),
+        ..Event::new("evt_3", EventKind::PaymentMethodRemoved)
+    };
+    let source = "backup".into();
+    step::learn(&mut story.around.customer, &source, &gone);
+    let seen = events::from_elsewhere(&story.case, &source, &gone);
+    story.input(Input::Event(Box::new(seen)));
+    assert_eq!(story.case.state, State::AwaitingCustomer);
+    assert_eq!(story.case.attempts.len(), 0);
 }

@@ -79,10 +79,7 @@ pub fn learn(customer: &mut Customer, gateway: &GatewayId, event: &Event) {
     let Some(token) = &facts.token else { return };
     match event.kind {
         EventKind::PaymentMethodRemoved => customer.forget_method(gateway, token),
-        EventKind::PaymentMethodUpdated => {
-            customer.learn_method(gateway, facts);
-            customer.set_default(gateway, token);
-        }
+        EventKind::PaymentMethodUpdated => customer.replace_method(gateway, facts),
         _ => {
             customer.learn_method(gateway, facts);
         }
@@ -136,6 +133,7 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
         page: PageRecord::default(),
         page_used: false,
         renewed_to: None,
+        moved_to: None,
         card_updated: false,
         forced: false,
         check_began_at: None,

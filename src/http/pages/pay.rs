@@ -23,7 +23,7 @@ impl PayView {
     /// The page of this case. `action` is `/pay/{token}`; which doors there are is the caller's to
     /// say, since it knows what the gateway and the policy allow.
     pub fn of(brand: Brand, case: &Case, customer: Option<&Customer>, action: String) -> Self {
-        let method = case.token.as_deref().and_then(|token| customer?.method(&case.gateway, token));
+        let method = customer.and_then(|customer| case.method(customer));
         let retries = case.state == State::Scheduled || case.state == State::Monitoring;
         Self {
             brand,

@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 
 use super::Batch;
 use crate::core::consent::{Consent, Standing};
-use crate::core::customer::Channel;
+use crate::core::case::step;
+use crate::core::customer::{Channel, Customer, PaymentMethod};
+use crate::core::event::Event;
+use crate::core::ids::{CaseId, GatewayId};
 use crate::core::input::Input;
 use crate::store::{InboxBody, InboxEntry, StoreError};
 
@@ -51,6 +54,7 @@ impl Batch<'_> {
                 });
                 methods.iter().for_each(|method| record.put_method(method));
                 self.put_customer(customer, record, &before);
+                self.put_aliases(customer, methods).await?;
                 self.customer_changed(customer).await
             }
             InboxBody::Delivery { case, message, report } => {
@@ -91,10 +95,84 @@ impl Batch<'_> {
         Ok(())
     }
 
+    // ---- what gateways tell of a customer ----
+
+    /// The event with the billing gateway's id of its customer: every record of ours is under that
+    /// one. A gateway of whose ids the wallet says nothing uses the same.
+    pub(super) async fn in_our_ids(
+        &mut self,
+        source: &GatewayId,
+        event: Event,
+    ) -> Result<Event, StoreError> {
+        let billing = self.applier.policy.billing().is_some_and(|b| b.id == *source);
+        let Some(theirs) = event.customer.as_deref().filter(|_| !billing) else {
+            return Ok(event);
+        };
+        let known = self.customer(&alias(source, theirs)).await?.same_as;
+        Ok(Event { customer: known.or(event.customer), ..event })
+    }
+
+    /// Keeps by which ids other gateways know this customer.
+    async fn put_aliases(
+        &mut self,
+        customer: &str,
+        methods: &[PaymentMethod],
+    ) -> Result<(), StoreError> {
+        for method in methods {
+            let Some(theirs) = method.gateway_customer.as_deref() else { continue };
+            let key = alias(&method.gateway, theirs);
+            let before = self.customer(&key).await?;
+            let same_as = Some(customer.to_owned());
+            let record = Customer { id: key.clone(), same_as, ..Customer::default() };
+            self.put_customer(&key, record, &before);
+        }
+        Ok(())
+    }
+
+    /// Takes over what an event tells of a customer that has a record, without a case.
+    pub(super) async fn learn(&mut self, source: &GatewayId, event: &Event) -> Result<(), StoreError> {
+        let Some(id) = event.customer.as_deref() else { return Ok(()) };
+        if self.customers.contains_key(id) || self.store().customer(id).await?.is_some() {
+            self.learn_as(source, event, id).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn learn_for(
+        &mut self,
+        source: &GatewayId,
+        event: &Event,
+        case: &CaseId,
+    ) -> Result<(), StoreError> {
+        let key = self.case(case).await?.map(|case| case.customer_key());
+        match key {
+            Some(key) => self.learn_as(source, event, &key).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn learn_as(
+        &mut self,
+        source: &GatewayId,
+        event: &Event,
+        key: &str,
+    ) -> Result<(), StoreError> {
+        let mut customer = self.customer(key).await?;
+        let before = customer.clone();
+        step::learn(&mut customer, source, event);
+        self.put_customer(key, customer, &before);
+        Ok(())
+    }
+
     async fn customer_changed(&mut self, customer: &str) -> Result<(), StoreError> {
         for case in self.open_cases_of(customer).await? {
             self.input(&case, &Input::CustomerChanged).await?;
         }
         Ok(())
     }
+}
+
+/// Under which id it is kept whom a gateway calls so.
+fn alias(gateway: &GatewayId, theirs: &str) -> String {
+    format!("{gateway}//{theirs}")
 }
