@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use super::offline::{Usage, finish, print_json, print_line};
-use crate::lab::simulate::issuer::{self, Model};
+use crate::lab::simulate::issuer::Model;
+use crate::lab::simulate::model_file;
 use crate::lab::simulate::tally::Difference;
 use crate::lab::simulate::{self, MadeBy, Named, Options, Part, Report, Setting, world};
 
@@ -22,6 +23,8 @@ use crate::lab::simulate::{self, MadeBy, Named, Options, Part, Report, Setting, 
   recoup simulate --world test.jsonl --schedule days=3,8,15 --json
   recoup simulate --issuer-model --country CO --cases 20000 --gateways 2 --against tuned
   recoup simulate --issuer-model --country CO,US,EU --draw 1,2,3 --against tuned
+  recoup simulate --print-model > my-banks.toml
+  recoup simulate --issuer-model --model my-banks.toml --country US --against even
 
 A world has one failed charge a line:
   {\"case\":\"c1\",\"customer\":\"u1\",\"group\":\"a\",\"failed_on\":\"2026-03-01\",
@@ -33,8 +36,9 @@ The schedules: `smart` learns from the training file, else from the cases' past 
 the best fixed days of the training file; `even`; `days=3,8,15`. --against plays another over the
 same cases and gives the difference with its 95 % interval, by customer.
 
-The issuer model is made up (its numbers, with their sources, are in the program); `smart` and
-`tuned` learn from a history of it that is drawn apart.")]
+The issuer model is made up: --print-model prints its numbers with their sources, and --model plays
+numbers of your own in a file of the same form. `smart` and `tuned` learn from a history of it that
+is drawn apart.")]
 pub struct Args {
     /// The cases to play.
     #[arg(long, value_name = "FILE")]
@@ -63,7 +67,14 @@ pub struct Args {
     /// Instead of a file: cases of the built-in issuer model.
     #[arg(long, conflicts_with_all = ["world", "train", "folds", "skip_bad"])]
     issuer_model: bool,
-    /// The country of the model's paydays: CO, US or EU; several after commas.
+    /// The model's numbers from this file, in place of the built-in ones.
+    #[arg(long, value_name = "FILE", requires = "issuer_model")]
+    model: Option<PathBuf>,
+    /// Print the built-in numbers as such a file, and do nothing else.
+    #[arg(long)]
+    print_model: bool,
+    /// The country of the model's paydays: CO, US or EU, or one of the file's; several after
+    /// commas.
     #[arg(
         long,
         value_name = "COUNTRY",
@@ -144,6 +155,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 fn simulated(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.print_model {
+        print_line(model_file::SHIPPED.trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let options = options(args);
     let report =
         if args.issuer_model { of_model(args, &options)? } else { of_files(args, &options)? };
@@ -169,15 +184,21 @@ fn options(args: &Args) -> Options {
     }
 }
 
-fn of_model(args: &Args, options: &Options) -> Result<Report, Usage> {
+fn of_model(args: &Args, options: &Options) -> anyhow::Result<Report> {
+    let file = match &args.model {
+        Some(path) => model_file::read(path)?,
+        None => model_file::shipped(),
+    };
     let gateways = usize::from(args.gateways);
     let mut settings = Vec::new();
     for country in &args.country {
         for draw in &args.draw {
-            let Some(model) = Model::new(country, *draw, gateways) else {
-                let known: Vec<_> = issuer::file().calendars.keys().map(String::as_str).collect();
+            let Some(model) = Model::new(&file, country, *draw, gateways) else {
+                let known: Vec<_> = file.calendars.keys().map(String::as_str).collect();
                 let known = known.join(", ");
-                return Err(Usage::new(format!("no country `{country}` in the model: {known}")));
+                return Err(
+                    Usage::new(format!("no country `{country}` in the model: {known}")).into()
+                );
             };
             let (cases, train_cases) = (args.cases, args.train_cases);
             let history = match args.history {

@@ -267,9 +267,8 @@ impl Customer {
     /// a card that another gateway holds too.
     pub fn replace_method(&mut self, gateway: &GatewayId, facts: &PaymentMethodFacts) {
         let Some(token) = facts.token.as_deref() else { return };
-        let elsewhere = |card: &CardKey| {
-            self.methods.iter().any(|m| m.gateway != *gateway && m.card == *card)
-        };
+        let elsewhere =
+            |card: &CardKey| self.methods.iter().any(|m| m.gateway != *gateway && m.card == *card);
         let agreed =
             self.method_at(gateway).is_some_and(|former| former.consent || elsewhere(&former.card));
         self.learn_method(gateway, facts);

@@ -37,6 +37,7 @@ mod plan;
 mod policies;
 mod receiver;
 mod reconcile;
+mod routing;
 mod sandbox;
 mod sandbox_adyen;
 mod sandbox_command;

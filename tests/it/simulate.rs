@@ -177,3 +177,37 @@ fn the_issuer_model_follows_from_its_seed() {
     let drawn = json(&[&args[..], &["--draw", "5"]].concat());
     assert_ne!(found["recovered"], drawn["recovered"]);
 }
+
+#[test]
+fn a_model_of_ones_own_is_played_and_a_bad_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, shipped, err) = run(&["--print-model"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let args = |file: &str| {
+        ["--issuer-model", "--model", file, "--cases", "2000", "--train-cases", "0"]
+            .map(str::to_owned)
+    };
+    let play = |text: &str| {
+        let file = write(folder.path(), text);
+        let args = args(&file);
+        run(&args.iter().map(String::as_str).chain(["--json"]).collect::<Vec<_>>())
+    };
+    let share = |out: &str| {
+        serde_json::from_str::<Value>(out).unwrap()["recovered_share"].as_f64().unwrap()
+    };
+    let built_in =
+        json(&["--issuer-model", "--cases", "2000", "--train-cases", "0"])["recovered_share"]
+            .clone();
+    let (code, same, err) = play(&shipped);
+    assert_eq!((code, share(&same)), (0, built_in.as_f64().unwrap()), "{err}");
+    // Who never fills the account up again pays nothing.
+    let never = |name: &str, text: &str| {
+        let (before, after) = text.split_once(&format!("[parameters.{name}]\nvalue = ")).unwrap();
+        let rest = after.split_once('\n').unwrap().1;
+        format!("{before}[parameters.{name}]\nvalue = 1.0\n{rest}")
+    };
+    let (code, poor, err) = play(&never("never_funded", &shipped));
+    assert!(code == 0 && share(&poor) < share(&same) - 0.05, "{err}");
+    let (code, _, err) = play(&shipped.replacen("spread = 0.15", "spread = 99.0", 1));
+    assert!(code == 1 && err.contains("field `parameters.cause_funds.spread`"), "{err}");
+}

@@ -17,7 +17,6 @@ use crate::core::effect::{
     LookUpAnswer, Order,
 };
 use crate::core::event::{Event, NativeRetry};
-use crate::core::learning::outcome::Answer;
 use crate::core::ledger::EntryKind;
 use crate::core::routing::Choice;
 
@@ -297,7 +296,6 @@ impl Stepper<'_> {
             return self.look_up_again(index, "the gateway is not configured any more");
         };
         if began >= last + capabilities.horizon() {
-            self.teach_answer(index, Answer::Technical);
             return self.fail_technically(index, "the gateway never got it");
         }
         if self.may_send_again(index, SENDS_MAX) {

@@ -5,8 +5,9 @@
 //! was made are the same facts, so that a lesson is about what was asked.
 //!
 //! What must stay true: the choice is a function of the case, what surrounds it and the number of
-//! the attempt (I7); an attempt teaches once, when its outcome becomes known; one that a person
-//! asked for, that we took back, or that the invoice was closed for teaches nothing.
+//! the attempt (I7); a bank's answer teaches once, when it becomes known; that there was none says
+//! something of the gateway's health at once. One that a person asked for, that we took back, or
+//! that the invoice was closed for teaches nothing.
 
 use jiff::Timestamp;
 
@@ -121,8 +122,8 @@ impl Stepper<'_> {
             .collect()
     }
 
-    /// Whether a route is of before the customer gave a card elsewhere: another card, or one that is
-    /// new there only.
+    /// Whether a route is of before the customer gave a card elsewhere: another card, or one that
+    /// is new there only.
     fn is_left_behind(&self, route: &Route) -> bool {
         self.case.card_updated || self.case.card.as_ref() != Some(&route.card)
     }
@@ -238,6 +239,11 @@ impl Stepper<'_> {
             ChargeOutcome::Declined { decline, .. } => answer_of(decline.category),
             ChargeOutcome::NotSent { .. } if self.was_withdrawn(index) => None,
             ChargeOutcome::NotSent { .. } | ChargeOutcome::Refused { .. } => {
+                Some(Answer::Technical)
+            }
+            // No answer is none of the bank; but five in a row are an outage, and the next customer
+            // should not have to wait until the first attempts are known to have failed.
+            ChargeOutcome::Unknown { .. } if self.case.attempts[index].sends == 1 => {
                 Some(Answer::Technical)
             }
             ChargeOutcome::Busy { .. }

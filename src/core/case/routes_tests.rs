@@ -34,7 +34,8 @@ fn learned() -> Arc<Learned> {
 fn an_attempt_teaches_once_and_with_what_was_known_before_it() {
     let mut story = Story::of(failed(Category::GenericDecline, Advice::None));
     story.clear().charged(unknown());
-    assert_eq!(story.outcomes, [], "nobody knows yet");
+    let silent: Vec<_> = story.outcomes.drain(..).map(|lesson| lesson.answer).collect();
+    assert_eq!(silent, [Answer::Technical], "nobody knows yet, but that the gateway was silent");
     let made_at = story.case.attempts[0].at;
     let refused = declined(decline(Category::InsufficientFunds, Advice::None));
     let Order::Check(order) = story.until_effect().clone() else { panic!("no look-up") };

@@ -32,6 +32,9 @@ pub enum Exploring {
 
 /// How often all gateways together are asked for the sake of learning.
 pub const FLOOR: f64 = 0.05;
+/// How often those are asked that failed until lately, where others are open: with ten attempts a
+/// day one is asked every other day, and closes for hours when it fails. Assumed.
+const PROBED: f64 = 0.1;
 /// Outcomes of the open gateways together, below which the least tried goes first: that asks all
 /// of them, and is what is known to be good when nothing else is.
 const ENOUGH: f64 = 20.0;
@@ -114,14 +117,27 @@ fn set_propensities(weighed: &mut [Weighed], exploring: Exploring) {
         .collect();
     let mut chances = chance::of_being_best(&guesses);
     if !all_probes {
-        // A gateway that failed until lately is asked for the sake of learning only.
-        let probe = |at: &usize| weighed[*at].probe;
-        places.iter().zip(&mut chances).filter(|(at, _)| probe(at)).for_each(|(_, c)| *c = 0.0);
-        let sum: f64 = chances.iter().sum();
-        chances.iter_mut().for_each(|chance| *chance /= sum.max(f64::MIN_POSITIVE));
+        let probes: Vec<bool> = places.iter().map(|at| weighed[*at].probe).collect();
+        set_probes(&mut chances, &probes);
     }
     for (at, propensity) in places.iter().zip(chance::with_floor(&chances, floor)) {
         weighed[*at].propensity = propensity;
+    }
+}
+
+/// A gateway that failed until lately is asked for the sake of learning only; but that soon, also
+/// where attempts are few. Each that fails closes it again, and for longer.
+fn set_probes(chances: &mut [f64], probes: &[bool]) {
+    let count = probes.iter().filter(|probe| **probe).count();
+    if count == 0 {
+        return;
+    }
+    let others: f64 = chances.iter().zip(probes).filter(|(_, p)| !**p).map(|(c, _)| *c).sum();
+    for (chance, probe) in chances.iter_mut().zip(probes) {
+        *chance = match probe {
+            true => PROBED / count as f64,
+            false => *chance / others.max(f64::MIN_POSITIVE) * (1.0 - PROBED),
+        };
     }
 }
 

@@ -2,20 +2,20 @@
 //!
 //! Why here: a schedule must be judged against a bank that reacts. Approval depends on why the
 //! charge failed, on the balance of the day, on how often it was tried and through which gateway;
-//! what the merchant is told of it is noisy. The parameters are data (`data/issuer_model.toml`),
+//! what the merchant is told of it is noisy. The parameters are data ([`super::model_file`]),
 //! each with its source or marked as assumed.
 //!
 //! What must stay true: a case follows from (seed, number) alone, and an answer from the case, the
 //! day, the gateway and the attempts before it, so two schedules meet the same luck.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 use fastrand::Rng;
 use jiff::ToSpan as _;
 use jiff::civil::{Date, Weekday};
-use serde::Deserialize;
 
+use super::model_file::{Calendar, File};
 use super::replay::{Answer, Bank, Charging, Subject};
 use crate::core::decline::Category;
 use crate::core::learning::timing::{Charge, segment};
@@ -24,52 +24,6 @@ use crate::core::learning::timing::{Charge, segment};
 const BEFORE: i32 = 120;
 /// Days after it.
 const AFTER: i32 = 61;
-
-/// One number of the model.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Parameter {
-    /// In the file's own model.
-    pub value: f64,
-    /// How much a draw moves it.
-    pub spread: f64,
-    /// Where it is from.
-    pub source: String,
-}
-
-/// When some people are paid.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Calendar {
-    share: f64,
-    #[serde(default)]
-    dates: Vec<i8>,
-    every: Option<i32>,
-    /// Where it is from.
-    pub source: String,
-}
-
-/// The file of the model.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct File {
-    /// Its numbers.
-    pub parameters: BTreeMap<String, Parameter>,
-    codes: BTreeMap<String, BTreeMap<Category, f64>>,
-    /// Paydays by country.
-    pub calendars: BTreeMap<String, Vec<Calendar>>,
-}
-
-#[expect(clippy::expect_used, reason = "a file of the program itself; a test parses it")]
-static FILE: LazyLock<File> = LazyLock::new(|| {
-    toml::from_str(include_str!("../data/issuer_model.toml"))
-        .expect("the shipped issuer model is well-formed")
-});
-
-/// The shipped file.
-pub fn file() -> &'static File {
-    &FILE
-}
 
 /// Why a charge failed, which nobody is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,26 +46,28 @@ const CAUSES: [(Cause, &str); 5] = [
 /// A model: the file's, or one drawn around it.
 #[derive(Debug, Clone)]
 pub struct Model {
-    values: BTreeMap<&'static str, f64>,
-    calendars: &'static [Calendar],
+    values: BTreeMap<String, f64>,
+    file: Arc<File>,
+    calendars: Vec<Calendar>,
     gateways: usize,
 }
 
 impl Model {
-    /// The model of a country; draw 0 is the file's own, every other moves its numbers.
+    /// A file's model of a country; draw 0 is the file's own, every other moves its numbers.
     /// `None`: the file knows no such country.
-    pub fn new(country: &str, draw: u64, gateways: usize) -> Option<Self> {
-        let calendars = FILE.calendars.get(country)?;
+    pub fn new(file: &Arc<File>, country: &str, draw: u64, gateways: usize) -> Option<Self> {
+        let calendars = file.calendars.get(country)?.clone();
         let mut rng = Rng::with_seed(draw.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let values = FILE.parameters.iter().map(|(name, parameter)| {
+        let values = file.parameters.iter().map(|(name, parameter)| {
             let by = if draw == 0 { 0.0 } else { parameter.spread * normal(&mut rng) };
             let value = match name.ends_with("_logit") {
                 true => parameter.value + by,
                 false => chance(logit(parameter.value) + by),
             };
-            (name.as_str(), value)
+            (name.clone(), value)
         });
-        Some(Self { values: values.collect(), calendars, gateways: gateways.max(1) })
+        let values = values.collect();
+        Some(Self { values, file: file.clone(), calendars, gateways: gateways.max(1) })
     }
 
     fn value(&self, name: &str) -> f64 {
@@ -173,7 +129,7 @@ impl Model {
 
     fn code(&self, rng: &mut Rng, cause: Cause) -> Category {
         let name = CAUSES.iter().find(|(c, _)| *c == cause).map_or("funds", |(_, name)| name);
-        let Some(codes) = FILE.codes.get(name) else { return Category::Unknown };
+        let Some(codes) = self.file.codes.get(name) else { return Category::Unknown };
         let mut left = rng.f64() * codes.values().sum::<f64>();
         for (category, weight) in codes {
             left -= weight;
@@ -386,20 +342,23 @@ fn normal(rng: &mut Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::simulate::model_file::shipped;
+
+    fn model(country: &str, draw: u64, gateways: usize) -> Option<Model> {
+        Model::new(&shipped(), country, draw, gateways)
+    }
 
     #[test]
-    fn every_number_has_a_source() {
-        assert!(file().parameters.values().all(|parameter| !parameter.source.is_empty()));
-        assert!(file().calendars.values().flatten().all(|calendar| !calendar.source.is_empty()));
+    fn a_model_is_of_a_country_that_the_file_knows() {
         for country in ["CO", "US", "EU"] {
-            assert!(Model::new(country, 3, 2).is_some());
+            assert!(model(country, 3, 2).is_some());
         }
-        assert!(Model::new("XX", 0, 2).is_none());
+        assert!(model("XX", 0, 2).is_none());
     }
 
     #[test]
     fn a_case_and_its_answers_follow_from_the_seed() {
-        let model = Model::new("CO", 0, 2).unwrap();
+        let model = model("CO", 0, 2).unwrap();
         let answers = || {
             let mut case = model.case(7, 42);
             let days = [3, 9, 20];
@@ -411,7 +370,7 @@ mod tests {
 
     #[test]
     fn dry_accounts_fill_up_about_as_replayed_balances_do() {
-        let model = Model::new("CO", 0, 1).unwrap();
+        let model = model("CO", 0, 1).unwrap();
         let dry: Vec<_> =
             (0..10_000).map(|n| model.case(1, n)).filter(|c| c.cause == Cause::Funds).collect();
         let by = |day: i32| {

@@ -7,7 +7,8 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`world`] | reads a world file |
-//! | [`issuer`] | the built-in issuer model |
+//! | [`issuer`] | the issuer model |
+//! | [`model_file`] | its numbers, the shipped ones or a merchant's own |
 //! | [`replay`] | plays one case to its end |
 //! | [`tuned`] | finds the baseline's days |
 //! | [`tally`] | sums, and intervals by customer |
@@ -27,6 +28,7 @@ use crate::core::policy::Schedule;
 mod funds;
 pub mod issuer;
 mod made;
+pub mod model_file;
 pub mod replay;
 pub mod tally;
 pub mod tuned;

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use super::Batch;
-use crate::core::consent::{Consent, Standing};
 use crate::core::case::step;
+use crate::core::consent::{Consent, Standing};
 use crate::core::customer::{Channel, Customer, PaymentMethod};
 use crate::core::event::Event;
 use crate::core::ids::{CaseId, GatewayId};
@@ -130,7 +130,11 @@ impl Batch<'_> {
     }
 
     /// Takes over what an event tells of a customer that has a record, without a case.
-    pub(super) async fn learn(&mut self, source: &GatewayId, event: &Event) -> Result<(), StoreError> {
+    pub(super) async fn learn(
+        &mut self,
+        source: &GatewayId,
+        event: &Event,
+    ) -> Result<(), StoreError> {
         let Some(id) = event.customer.as_deref() else { return Ok(()) };
         if self.customers.contains_key(id) || self.store().customer(id).await?.is_some() {
             self.learn_as(source, event, id).await?;
