@@ -65,7 +65,9 @@ impl Two {
             "timestamp": "2026-01-05T13:00:00Z",
             "data": {
                 "invoice": format!("in_{number}"),
-                "customer": {"id": format!("c_{number}"), "email": format!("c{number}@example.com")},
+                "customer": {
+                    "id": format!("c_{number}"), "email": format!("c{number}@example.com"),
+                },
                 "amount": 2900, "currency": "USD", "attempt_count": 1,
                 "decline": {"code": code},
                 "payment_method": {
