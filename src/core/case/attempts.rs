@@ -13,7 +13,9 @@ use super::checks::AFTER_THE_CHECK;
 use super::evidence;
 use super::step::Stepper;
 use super::{Attempt, AttemptOutcome, Next, Pending, State, Timer};
-use crate::core::decline::{self, Advice, Category, CategoryPolicy, Decline, RetryMode};
+use crate::core::decline::{
+    self, Advice, Category, CategoryPolicy, Decline, OtherGateway, RetryMode,
+};
 use crate::core::effect::{ChargeOrder, Order};
 use crate::core::ids::AttemptId;
 use crate::core::ledger::{Considered, Decision, EntryKind};
@@ -93,6 +95,7 @@ impl Stepper<'_> {
     fn plan_by_category(&mut self, policy: &'static CategoryPolicy, decline: &Decline) {
         match policy.retry {
             RetryMode::AfterCustomer => self.ask_customer("only the customer can mend this"),
+            RetryMode::Never if self.may_go_elsewhere(policy) => self.plan_elsewhere(),
             RetryMode::Never if !policy.tell_customer => self.hold_for_merchant(),
             RetryMode::Never => self.ask_customer("this card is not charged again by itself"),
             RetryMode::Schedule => self.plan_on_schedule(policy, stated_delay(decline)),
@@ -104,6 +107,21 @@ impl Stepper<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a refusal that may be the route's fault is still to be tried on another route: once.
+    fn may_go_elsewhere(&self, policy: &CategoryPolicy) -> bool {
+        policy.other_gateway == OtherGateway::Once
+            && self.attempts_on_schedule() < self.policy.max_attempts
+            && self.now < self.window_end()
+            && self.has_open_route()
+    }
+
+    fn plan_elsewhere(&mut self) {
+        /// Soon, and not in the minute in which the bank said no.
+        const AFTER_S: u64 = 3600;
+        let at = schedule::soon(self.now, AFTER_S, self.case.id.as_str(), 0);
+        self.schedule_at(at, "this gateway may be the reason: one attempt through another");
     }
 
     /// A technical failure is retried soon, off the schedule; when that does not help it is

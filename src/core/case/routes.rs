@@ -32,6 +32,11 @@ impl Stepper<'_> {
         !self.candidates().is_empty()
     }
 
+    /// Whether the category leaves any route open.
+    pub(super) fn has_open_route(&self) -> bool {
+        self.candidates().iter().any(|candidate| candidate.closed.is_none())
+    }
+
     /// Which route the next attempt takes, by the rules and by what was learned.
     pub(super) fn choose_route(&self) -> Choice {
         self.choose_among(&self.candidates())
@@ -104,7 +109,9 @@ impl Stepper<'_> {
                     _ if foreign => Some("it does not charge this currency"),
                     _ if left => Some("the customer gave a new card at another gateway"),
                     _ if !home && old_card => Some("the customer just gave another card"),
-                    _ if home || free => None,
+                    _ if free => None,
+                    _ if home && policy.retry == RetryMode::Never => Some("it was refused there"),
+                    _ if home => None,
                     OtherGateway::Freely => None,
                     OtherGateway::Once if elsewhere == 0 => None,
                     OtherGateway::Once => Some("another gateway was tried once already"),

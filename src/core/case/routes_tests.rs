@@ -237,3 +237,24 @@ fn a_card_elsewhere_that_is_gone_leaves_what_there_was() {
     assert_eq!(story.case.state, State::AwaitingCustomer);
     assert_eq!(story.case.attempts.len(), 0);
 }
+
+#[test]
+fn what_may_be_the_gateways_fault_is_tried_once_elsewhere_and_not_there_again() {
+    for (category, then) in [
+        (Category::NotPermitted, State::AwaitingCustomer),
+        (Category::MerchantError, State::Paused),
+    ] {
+        let mut story = Story::of(failed(category, Advice::None));
+        story.around.customer.learn_method(&"backup".into(), &card("tok_1", "4242"));
+        story.input(Input::CustomerChanged);
+        let charge = story.clear().charge();
+        assert_eq!(charge.gateway.as_str(), "backup", "{category:?}");
+        assert!(story.now < story.case.opened_at + SignedDuration::from_hours(3));
+        story.charged(declined(decline(category, Advice::None)));
+        assert_eq!((story.case.state, story.case.attempts.len()), (then, 1), "{category:?}");
+        let mut story = Story::of(failed(category, Advice::Never));
+        story.around.customer.learn_method(&"backup".into(), &card("tok_1", "4242"));
+        story.input(Input::CustomerChanged);
+        assert_ne!(story.case.state, State::Scheduled, "advice comes first");
+    }
+}

@@ -9,7 +9,7 @@
 
 use jiff::civil::Date;
 
-use crate::core::decline::{self, Category, RetryMode};
+use crate::core::decline::{self, Category, CategoryPolicy, OtherGateway, RetryMode};
 use crate::core::learning::timing::{Ask, Charge, Context, End, Group, History, Timing};
 use crate::core::policy::Schedule;
 use crate::core::schedule;
@@ -108,6 +108,7 @@ struct Run<'a, 'b> {
     changed: Option<u32>,
     declined: u32,
     made: u32,
+    tried: u32,
     technical: usize,
 }
 
@@ -115,10 +116,20 @@ struct Run<'a, 'b> {
 pub fn replay(subject: &Subject<'_>, bank: &mut impl Bank, layout: &Layout<'_>) -> Replay {
     let mut done = Replay::default();
     let (category, wait) = (subject.category, subject.wait);
-    let mut run =
-        Run { subject, layout, category, wait, changed: None, declined: 0, made: 0, technical: 0 };
+    let mut run = Run {
+        subject,
+        layout,
+        category,
+        wait,
+        changed: None,
+        declined: 0,
+        made: 0,
+        tried: 0,
+        technical: 0,
+    };
     while let Some(day) = run.next_day(bank).filter(|day| *day <= layout.window) {
         done.attempts += 1;
+        run.tried += 1;
         let gateway = done.attempts as usize % layout.gateways.max(1);
         let answer = bank.charge(Charging { day, gateway });
         // A day that the network or the customer named says nothing about other days.
@@ -152,6 +163,8 @@ impl Run<'_, '_> {
         // A changed card is charged at once, whatever was planned.
         self.changed = bank.card_changed_after(self.declined);
         let (planned, counts) = match policy.retry {
+            // It may be the route's fault: the other ones come first, so this is about the first.
+            RetryMode::Never if self.may_go_elsewhere(policy) => (Some(self.declined + 1), true),
             RetryMode::Never | RetryMode::AfterCustomer => (None, false),
             RetryMode::Soon if self.technical < policy.soon_delays_s.len() => {
                 self.technical += 1;
@@ -167,6 +180,10 @@ impl Run<'_, '_> {
             }
             (None, changed) => changed,
         }
+    }
+
+    fn may_go_elsewhere(&self, policy: &CategoryPolicy) -> bool {
+        policy.other_gateway == OtherGateway::Once && self.layout.gateways > 1 && self.tried == 0
     }
 
     fn on_schedule(&self) -> Option<u32> {
