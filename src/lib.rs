@@ -22,6 +22,8 @@
 //!                         └──── the outcome is the next input ────▶ worker
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod channel;
 pub mod cli;
 pub mod clock;

@@ -15,6 +15,8 @@ mod documents;
 mod rules;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/supply.rs"]
+mod supply;
 
 use rules::{
     MAX_COLUMNS, MAX_LINES, MAX_MAIN, has_short_lines, is_pure, is_short, knows_only_its_rooms,
@@ -102,7 +104,58 @@ fn no_machine_is_named() {
     }
 }
 
+#[test]
+fn what_we_are_built_from_is_allowed() {
+    let rules: toml::Table = read(".deny.toml").parse().unwrap();
+    let packages = supply::packages();
+    assert!(packages.len() > 100, "only {} crates", packages.len());
+    let wrong = supply::wrong_with(&packages, &rules);
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert_eq!(supply::without_reason(&rules), [""; 0], "an exception says why");
+}
+
+#[test]
+fn unsafe_code_is_forbidden_in_all_of_it() {
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    assert_eq!(manifest["lints"]["rust"]["unsafe_code"].as_str(), Some("forbid"));
+    for source in ["src/lib.rs", "src/main.rs"] {
+        assert!(read(source).contains("#![forbid(unsafe_code)]"), "{source}");
+    }
+    for source in sources("src") {
+        assert!(
+            !source.text.contains("danger_accept"),
+            "{}: certificates are checked",
+            source.path
+        );
+    }
+}
+
 // The rules can fail.
+
+#[test]
+fn a_crate_that_is_not_allowed_is_found() {
+    let rules: toml::Table = read(".deny.toml").parse().unwrap();
+    let index = "registry+https://github.com/rust-lang/crates.io-index";
+    let wrong = |name: &str, licence: Option<&str>, source: &str| {
+        let package = serde_json::json!({ "name": name, "license": licence, "source": source });
+        supply::wrong_with(&[package], &rules).len()
+    };
+    assert_eq!(wrong("a", Some("MIT"), index), 0);
+    assert_eq!(wrong("a", Some("(MIT OR Apache-2.0) AND Unicode-3.0"), index), 0);
+    assert_eq!(wrong("a", Some("GPL-3.0 OR MIT"), index), 0);
+    assert_eq!(wrong("a", Some("MIT/Apache-2.0"), index), 0);
+    assert_eq!(wrong("a", Some("MIT AND GPL-3.0"), index), 1);
+    assert_eq!(wrong("a", Some("(MIT OR GPL-3.0"), index), 1);
+    assert_eq!(
+        (wrong("a", Some("MPL-2.0"), index), wrong("webdriver", Some("MPL-2.0"), index)),
+        (1, 0)
+    );
+    assert_eq!(wrong("a", None, index), 1);
+    assert_eq!(wrong("openssl", Some("MIT"), index), 1);
+    assert_eq!(wrong("a", Some("MIT"), "git+https://example.org/a"), 1);
+    let silent = "[bans]\ndeny = [{ crate = \"a\" }]\n[advisories]\nignore = []\n";
+    assert_eq!(supply::without_reason(&silent.parse().unwrap()).len(), 1);
+}
 
 #[test]
 fn each_rule_finds_what_it_is_for() {

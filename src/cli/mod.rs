@@ -119,6 +119,7 @@ enum Command {
 
 /// Parses the command line, runs the command, reports its error.
 pub fn main() -> ExitCode {
+    crate::telemetry::report_panics(&[crate::store::sled::OPENING]);
     let mut command = help::grouped(Cli::command());
     let mut matches = command.get_matches_mut();
     let cli = Cli::from_arg_matches_mut(&mut matches)

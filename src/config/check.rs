@@ -8,6 +8,8 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::zeroize::Zeroizing;
+
 use super::error::nearest;
 use super::keys::{Key, Kind, Need, SCHEDULE};
 use super::report::{Report, Trouble};
@@ -288,7 +290,7 @@ fn secret(node: &mut Node, path: &str, report: &mut Report<'_>) {
                         .cure("write `{ env = \"NAME\" }` or `{ file = \"PATH\" }` instead"),
                 );
             }
-            Some(plain.clone())
+            Some(Zeroizing::new(plain.clone()))
         }
         Value::Table(fields) if fields.len() == 1 => reference(fields, path, report),
         _ => return wrong_type(node, path, SECRET_FORMS, report),
@@ -298,7 +300,10 @@ fn secret(node: &mut Node, path: &str, report: &mut Report<'_>) {
             let trouble = Trouble::error(path, node.at.clone(), format!("`{path}` is empty"));
             report.add(trouble.cure(format!("a secret is {SECRET_FORMS}")));
         }
-        Some(found) => node.value = Value::Text(found.trim().to_owned()),
+        Some(found) => {
+            node.value.wipe();
+            node.value = Value::Text(found.trim().to_owned());
+        }
         // Told already.
         None => {}
     }
@@ -311,7 +316,7 @@ fn reference(
     fields: &BTreeMap<String, Field>,
     path: &str,
     report: &mut Report<'_>,
-) -> Option<String> {
+) -> Option<Zeroizing<String>> {
     let (how, field) = fields.iter().next()?;
     let at = field.node.at.clone();
     if !matches!(how.as_str(), "env" | "file") {
@@ -340,5 +345,5 @@ fn reference(
     if found.is_none() {
         report.add(Trouble::error(path, at, message).cure(cure));
     }
-    found
+    found.map(Zeroizing::new)
 }

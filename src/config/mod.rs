@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use secrecy::zeroize::Zeroizing;
 use serde::Deserialize as _;
 
 mod campaign;
@@ -80,7 +81,7 @@ impl Config {
         let Some(path) = path else { return Self::read("", "no merchant file", surroundings) };
         let name = path.display().to_string();
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::read(&text, &name, surroundings),
+            Ok(text) => Self::read(&Zeroizing::new(text), &name, surroundings),
             Err(why) => Err(ConfigErrors(vec![unreadable(&name, &why)])),
         }
     }
@@ -104,6 +105,7 @@ impl Config {
         };
         rules::apply(&config, &tree, &mut report);
         config.texts = texts(&config, &tree, &mut report);
+        tree.value.wipe();
         if report.has_errors() {
             return Err(ConfigErrors(report.finish()));
         }

@@ -1,7 +1,11 @@
 //! Secrets of the merchant file.
 //!
 //! Why here: one type, so that no configuration that is printed for debugging can show one.
+//!
+//! What must stay true: a secret is wiped when it is dropped, and so is each copy that is made on
+//! the way here.
 
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 
@@ -29,7 +33,7 @@ impl From<Secret> for SecretString {
 
 impl From<&str> for Secret {
     fn from(text: &str) -> Self {
-        Self(SecretString::from(text.to_owned()))
+        Self(SecretString::from(text))
     }
 }
 
@@ -41,6 +45,8 @@ impl std::fmt::Debug for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(SecretString::from(text)))
+        // Copied, not grown into: a buffer that is moved leaves its bytes behind.
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        Ok(Self::from(text.as_str()))
     }
 }

@@ -227,3 +227,57 @@ fn every_key_is_in_the_reference() {
         all_paths().into_iter().filter(|path| !reference.contains(&format!("`{path}`"))).collect();
     assert!(missing.is_empty(), "docs/CONFIGURATION.md does not name {missing:?}");
 }
+
+/// The name in the environment of every secret that the merchant file can hold.
+fn every_secret() -> Vec<String> {
+    fn walk(table: &[keys::Key], prefix: &str, found: &mut Vec<String>) {
+        for key in table {
+            let name = format!("{prefix}__{}", key.name.to_uppercase());
+            match &key.kind {
+                keys::Kind::Secret | keys::Kind::List(keys::Kind::Secret) => found.push(name),
+                keys::Kind::Table(inner) => walk(inner, &name, found),
+                keys::Kind::List(keys::Kind::Table(inner)) => {
+                    walk(inner, &format!("{name}__0"), found);
+                }
+                keys::Kind::Named(inner) => walk(inner, &format!("{name}__NAME"), found),
+                _ => {}
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(keys::ROOT, "RECOUP", &mut found);
+    found
+}
+
+#[test]
+fn no_secret_is_shown_by_the_file_its_problems_or_its_debug() {
+    const PLANTED: &str = "pl4nted-secret-0123456789";
+    let secrets = every_secret();
+    assert!(secrets.len() >= 15, "the secrets have moved: {secrets:?}");
+    let more = "[sms]\nprovider = \"twilio\"\n[whatsapp]\nprovider = \"cloud-api\"\n[access]\n\
+        grace_days = 7\n[[webhooks]]\nurl = \"https://app.example/x\"\n\
+        secret = { env = \"BACKUP_SECRET\" }\n";
+    let text = format!("{SMALL}{more}");
+    let (mut accepted, mut told) = (0, 0);
+    for name in &secrets {
+        for planted in [PLANTED.to_owned(), format!("smtp://me:{PLANTED}@mail.example:25")] {
+            let read = Config::read(&text, "f", &around(&[(name, &planted)]));
+            let shown = match &read {
+                Ok(config) => format!("{config:?} {:?}", config.warnings),
+                Err(problems) => format!("{problems} {problems:?}"),
+            };
+            assert!(!shown.contains(PLANTED), "{name} is shown: {shown}");
+            accepted += usize::from(read.is_ok());
+            told += usize::from(read.is_err());
+        }
+        // In the file itself, too: as plain text, and where another type is wanted.
+        let last = name.rsplit("__").next().unwrap().to_lowercase();
+        for wrong in [format!("{last} = \"{PLANTED}\""), format!("{last} = [[\"{PLANTED}\"]]")] {
+            let text = format!("{text}\n[server]\n{wrong}\n");
+            let problems = load(&text).map(|config| format!("{config:?}"));
+            let shown = problems.unwrap_or_else(|problems| format!("{problems} {problems:?}"));
+            assert!(!shown.contains(PLANTED), "{wrong} is shown: {shown}");
+        }
+    }
+    assert!(accepted >= 8 && told > 0, "{accepted} were accepted, {told} refused");
+}

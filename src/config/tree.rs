@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use secrecy::zeroize::Zeroize as _;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -52,6 +53,16 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// Overwrites every text in it: some are secrets.
+    pub(super) fn wipe(&mut self) {
+        match self {
+            Self::Array(items) => items.iter_mut().for_each(|item| item.value.wipe()),
+            Self::Table(fields) => fields.values_mut().for_each(|field| field.node.value.wipe()),
+            Self::Text(text) => text.zeroize(),
+            Self::Bool(_) | Self::Float(_) | Self::Integer(_) | Self::Other(_) => {}
+        }
+    }
+
     /// What it is, in words.
     pub(super) fn type_name(&self) -> &'static str {
         match self {

@@ -11,6 +11,7 @@
 
 pub mod campaign;
 pub mod card;
+pub mod card_number;
 pub mod case;
 pub mod consent;
 pub mod contact;

@@ -32,6 +32,7 @@ pub mod http;
 pub mod kinds;
 pub mod mercadopago;
 pub mod profile;
+pub mod reach;
 pub mod reference;
 mod shared;
 pub(crate) mod signature;

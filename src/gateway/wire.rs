@@ -5,12 +5,13 @@
 //! machine, [`Trouble::Lost`] when nobody can know, an [`Answer`] otherwise.
 //!
 //! What must stay true:
+//! - every client has a reach (`super::reach`): none calls a metadata service;
 //! - one call is one send: no redirect is followed, nothing is retried behind the caller's back;
 //! - every call ends by itself, and no answer grows beyond [`MAX_BODY`];
 //! - no text that leaves here holds a URL, a key, an e-mail address or a card number.
 
 use std::error::Error as _;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName};
@@ -18,6 +19,7 @@ use reqwest::{Client, RequestBuilder, Url};
 use serde_json::Value;
 
 use super::CallError;
+use super::reach::{Reach, Unreachable};
 use crate::core::effect::ChargeOutcome;
 
 /// How long to wait for a connection. Gateways answer a SYN in well under a second from anywhere;
@@ -58,15 +60,25 @@ pub enum BuildError {
     /// The address is not one.
     #[error("read `{0}` as the http(s) address of a gateway's API")]
     Address(String),
+    /// The address is one that is never called.
+    #[error("call the API at `{0}`: {1}")]
+    Reach(String, Unreachable),
     /// The HTTP client could not be set up.
     #[error("set up the HTTP client")]
     Client(#[source] reqwest::Error),
 }
 
-/// An HTTP client with time-outs, without redirects and without retries of its own.
+/// An HTTP client with time-outs, without redirects and without retries of its own, for addresses
+/// of the merchant file.
 pub fn client(timeouts: Timeouts) -> Result<Client, BuildError> {
+    client_within(timeouts, Reach::Private)
+}
+
+/// The same, for addresses within this reach. Hosts that are numbers are for [`Reach::check`].
+pub fn client_within(timeouts: Timeouts, reach: Reach) -> Result<Client, BuildError> {
     install_crypto();
     Client::builder()
+        .dns_resolver(Arc::new(reach))
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.total)
         .redirect(reqwest::redirect::Policy::none())
@@ -97,7 +109,9 @@ impl Api {
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
             return Err(BuildError::Address(base.to_owned()));
         }
-        Ok(Self { http: client(timeouts)?, base: url })
+        let reach = Reach::Private;
+        reach.check(&url).map_err(|why| BuildError::Reach(base.to_owned(), why))?;
+        Ok(Self { http: client_within(timeouts, reach)?, base: url })
     }
 
     /// A GET of the path made of `segments`.
@@ -403,6 +417,8 @@ mod tests {
             assert!(Api::new(wrong, Timeouts::default()).is_err(), "{wrong:?}");
         }
         assert!(Api::new("https://pay.example", Timeouts::default()).is_ok());
+        let metadata = Api::new("http://169.254.169.254/latest", Timeouts::default());
+        assert!(matches!(metadata, Err(BuildError::Reach(..))));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //! rooms below decide nothing: what follows from an input is the business of worker and core.
 //!
 //! What must stay true: a webhook is acknowledged only when it is durable (design I3); `GET`
-//! changes nothing (I9); no route of a person or a program opens without the admin token; no
-//! concrete store and no gateway is named here.
+//! changes nothing (I9); no card number gets in; no route of a person or a program opens without
+//! the admin token; no concrete store and no gateway is named here.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use jiff::Timestamp;
@@ -36,6 +37,7 @@ use crate::store::{CaseFilter, InboxBody, InboxRecord, Store, StoreError};
 mod api;
 mod auth;
 mod callbacks;
+mod card_numbers;
 mod dashboard;
 mod health;
 pub mod link;
@@ -212,21 +214,26 @@ impl AppState {
 
 /// Every route.
 pub fn router(state: AppState) -> Router {
+    let people = Router::new()
+        .route("/unsubscribe/{token}", post(unsubscribe::stop).get(unsubscribe::show))
+        .merge(pay::routes(&state))
+        .merge(dashboard::routes())
+        .merge(api::routes(&state))
+        .layer(middleware::from_fn(card_numbers::refuse));
     let quick = Router::new()
         .route("/webhooks/{gateway}", post(webhooks::receive).get(webhooks::challenge))
         .route("/callbacks/{channel}", post(callbacks::receive).get(callbacks::challenge))
-        .route("/unsubscribe/{token}", post(unsubscribe::stop).get(unsubscribe::show))
         .route("/livez", get(health::live))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .merge(pay::routes(&state))
-        .merge(dashboard::routes())
-        .merge(api::routes(&state))
+        .merge(people)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME));
-    quick
-        .merge(api::slow_routes(&state))
+    let slow = api::slow_routes(&state)
         .merge(dashboard::slow_routes())
+        .layer(middleware::from_fn(card_numbers::refuse));
+    quick
+        .merge(slow)
         .fallback(async || Problem::not_found("there is no such route"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "wrong method")
@@ -238,9 +245,24 @@ pub fn router(state: AppState) -> Router {
         .layer(default_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(default_header(header::X_FRAME_OPTIONS, "DENY"))
         .layer(default_header(HeaderName::from_static("x-robots-tag"), "noindex, nofollow"))
+        .layer(default_header(HeaderName::from_static("cross-origin-opener-policy"), "same-origin"))
+        .layer(default_header(HeaderName::from_static("permissions-policy"), NO_PERMISSIONS))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::STRICT_TRANSPORT_SECURITY,
+            only_by_tls(&state.brand.public_url),
+        ))
         .layer(default_header(header::CONTENT_SECURITY_POLICY, CLOSED_POLICY))
         .with_state(state)
 }
+
+/// A year; only where the world reaches us by TLS, since a browser would believe it elsewhere too.
+fn only_by_tls(public_url: &str) -> Option<HeaderValue> {
+    let year = HeaderValue::from_static("max-age=31536000");
+    public_url.starts_with("https://").then_some(year)
+}
+
+/// No page of ours asks a browser for anything.
+const NO_PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=()";
 
 /// For answers that are no pages: they may do nothing at all in a browser.
 const CLOSED_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";

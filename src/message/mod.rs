@@ -7,6 +7,7 @@
 //! What must stay true: the amount is exact; a message holds one link at most, and no word that
 //! threatens; what is not known leaves a good sentence behind, never a gap.
 
+use crate::core::card_number;
 use crate::core::customer::Channel;
 use crate::core::effect::MessageOrder;
 use crate::core::policy::MessageKind;
@@ -93,6 +94,7 @@ pub enum RenderError {
 
 /// Renders `order` in the customer's language for its channel; `link` is the card-update link.
 pub fn render(order: &MessageOrder, brand: &Brand, link: &str) -> Result<Rendered, RenderError> {
+    let order = &without_card_numbers(order);
     let locale = locale::choose(order.contact.locale.as_deref(), &brand.locale);
     let facts = Facts::of(order, brand, &locale, link)?;
     match order.channel {
@@ -100,6 +102,17 @@ pub fn render(order: &MessageOrder, brand: &Brand, link: &str) -> Result<Rendere
         Channel::Sms => short(order, brand, &facts, &locale),
         Channel::Whatsapp => whatsapp::render(order, brand, &facts, (&locale, link)),
     }
+}
+
+/// What others wrote is what a card number could stand in: a name, and what an invoice is for.
+fn without_card_numbers(order: &MessageOrder) -> MessageOrder {
+    let mut order = order.clone();
+    let owed = order.also_owed.iter_mut().map(|owed| &mut owed.description);
+    let texts = [&mut order.description, &mut order.contact.name].into_iter().chain(owed);
+    for text in texts.flatten() {
+        *text = card_number::masked(text).into_owned();
+    }
+    order
 }
 
 /// An SMS: one line, with plain spaces, since others would cost a whole segment.

@@ -37,6 +37,11 @@ pub(crate) mod record;
 mod rows;
 pub mod sled;
 
+/// What a person can do about a store that is damaged or does not open.
+pub(crate) const CURE: &str = "keep the directory as it is, restore the last backup into a new one \
+     (`recoup import FILE --store sled:NEW`), and start with that: every open attempt is then \
+     looked up at its gateway before anything is charged";
+
 /// Why the store did not do it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
@@ -54,14 +59,15 @@ pub enum StoreError {
         case: CaseId,
     },
     /// The bytes are not what was written.
-    #[error("read {what}: {why}")]
+    #[error("read {what}: {why}; the store is damaged: {CURE}")]
     Damaged {
         /// Which record.
         what: String,
         /// What is wrong with it.
         why: String,
     },
-    /// Its disk is nearly full: nothing was written, and it goes on when there is room again.
+    /// Its disk is nearly full, or its files were removed: nothing was written, and it goes on when
+    /// that is mended.
     #[error("write to the store: {0}")]
     Full(String),
     /// Another process has it.

@@ -20,6 +20,9 @@ mod double;
 mod gateways;
 mod http_protocol;
 mod mercadopago_api;
+#[expect(dead_code, reason = "what the tests of the service use, too")]
+#[path = "../support/mounts.rs"]
+mod mounts;
 mod openapi;
 mod stores;
 mod stripe_api;

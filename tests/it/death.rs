@@ -5,22 +5,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use recoup::sandbox::mail::MailSink;
-use recoup::sandbox::{Kind, Rule, Sandbox, SandboxOptions, Step, Target};
+use recoup::sandbox::{Fault, Kind, Rule, Sandbox, SandboxOptions, Step, Target};
 use serde_json::{Value, json};
 
 pub(crate) const TOKEN: &str = "a-token-of-this-test-only";
-const ROUNDS: u64 = 8;
-const EVENTS_A_ROUND: usize = 40;
+
+/// How many rounds; the environment may name more.
+const ROUNDS: usize = 8;
+const ROUNDS_FROM: &str = "RECOUP_KILLS";
+
+/// Events a round at the most, and connections that send them.
+const EVENTS_A_ROUND: usize = 24;
+const SENDERS: usize = 4;
+
+/// Every so many charges are made, and their answer is lost.
+const LOST_ANSWERS: usize = 5;
 
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) mail: MailSink,
     folder: tempfile::TempDir,
+    store: String,
     pub(crate) address: String,
     pub(crate) client: reqwest::Client,
 }
@@ -32,8 +44,13 @@ impl World {
 
     /// With these lines under `[retries]`.
     pub(crate) async fn with(retries: &str) -> Self {
+        Self::at(retries, "store").await
+    }
+
+    /// With the store at this path of its folder.
+    pub(crate) async fn at(retries: &str, store: &str) -> Self {
         let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
-        // Every charge is approved, and some answers are lost on the way.
+        // Every charge is approved.
         sandbox.schedule(Rule {
             target: Target::Gateway(Kind::Http),
             from: None,
@@ -46,6 +63,7 @@ impl World {
             sandbox,
             mail,
             folder: tempfile::tempdir().unwrap(),
+            store: store.to_owned(),
             address: format!("127.0.0.1:{port}"),
             client: recoup::sandbox::deliver::client().unwrap(),
         };
@@ -69,7 +87,7 @@ impl World {
              webhook_secrets = [\"{secret}\"]\n[retries]\n{retries}\n\
              [email]\nsmtp_url = \"{smtp}\"\nfrom = \"pay@cafenube.example\"\n",
             address = self.address,
-            store = self.folder.path().join("store").display(),
+            store = self.path(&self.store).display(),
             base = self.sandbox.api_base(Kind::Http),
             key = secrets.http_api_key,
             secret = secrets.http_webhook_secret,
@@ -77,8 +95,39 @@ impl World {
         )
     }
 
+    /// A path in the merchant's folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Where the store is.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.path(&self.store)
+    }
+
+    /// Starts the service, which must end by itself: with its code and its words.
+    pub(crate) fn refuses_to_start(&self) -> String {
+        let mut command = command(self.folder.path());
+        let Output { status, stderr, .. } = command.stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(!said.contains("panicked") && !said.contains(".rs:"), "a trace: {said}");
+        said
+    }
+
     pub(crate) async fn start(&self) -> Child {
-        let mut child = serve(self.folder.path());
+        self.is_ready(command(self.folder.path())).await
+    }
+
+    /// Starts the service, and keeps what it says for whoever asks.
+    pub(crate) async fn start_heard(&self) -> Child {
+        let mut command = command(self.folder.path());
+        command.stderr(Stdio::piped());
+        self.is_ready(command).await
+    }
+
+    async fn is_ready(&self, mut command: Command) -> Child {
+        let mut child = command.spawn().unwrap();
         for _ in 0..600 {
             let url = format!("http://{}/readyz", self.address);
             if self.client.get(url).send().await.is_ok_and(|a| a.status().is_success()) {
@@ -92,7 +141,7 @@ impl World {
     }
 
     /// Sends one failure; `true` when it was acknowledged.
-    async fn fail(&self, number: usize) -> bool {
+    pub(crate) async fn fail(&self, number: usize) -> bool {
         let hard = number.is_multiple_of(4);
         let code = if hard { "stolen_card" } else { "insufficient_funds" };
         let body = json!({
@@ -125,11 +174,17 @@ impl World {
         request.send().await.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// The charge of this invoice is made, and nobody hears of it.
+    fn lose_an_answer(&self, number: usize) {
+        let lost = Step::approve().with_fault(Fault::DroppedAfter);
+        self.sandbox.script(Target::Customer(format!("c_{number}")), [lost]);
+    }
+
     pub(crate) async fn advance(&self, seconds: u64) -> bool {
         let url = format!("http://{}/api/v1/test-clock/advance", self.address);
         let body = json!({ "by_seconds": seconds });
         let sent = self.client.post(url).bearer_auth(TOKEN).json(&body);
-        sent.timeout(Duration::from_secs(60)).send().await.is_ok_and(|a| a.status().is_success())
+        sent.timeout(Duration::from_secs(600)).send().await.is_ok_and(|a| a.status().is_success())
     }
 
     /// A file in the merchant's folder.
@@ -172,43 +227,37 @@ impl World {
     }
 }
 
-fn serve(folder: &Path) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_recoup"))
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_recoup"));
+    command
         .args(["serve", "--test-clock", "2026-01-05T13:00:00Z"])
         .current_dir(folder)
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::null());
+    command
+}
+
+/// How many rounds: as the environment says, else so many.
+pub(crate) fn rounds(name: &str, usual: usize) -> usize {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_again_and_again_it_loses_nothing_and_charges_nobody_twice() {
     let world = World::new().await;
     let mut rng = fastrand::Rng::with_seed(7);
-    let mut acknowledged = BTreeSet::new();
-    let mut number = 0;
-    for _ in 0..ROUNDS {
+    let load = Load::default();
+    for _ in 0..rounds(ROUNDS_FROM, ROUNDS) {
         let mut child = world.start().await;
-        let kill_after = Duration::from_millis(rng.u64(5..250));
+        let kill_after = Duration::from_millis(rng.u64(5..150));
         let killer = async {
             tokio::time::sleep(kill_after).await;
             child.kill().unwrap();
         };
-        let load = async {
-            for _ in 0..EVENTS_A_ROUND {
-                number += 1;
-                if world.fail(number).await {
-                    acknowledged.insert(format!("in_{number}"));
-                }
-                if number.is_multiple_of(10) {
-                    world.advance(40_000).await;
-                }
-            }
-        };
-        tokio::join!(killer, load);
+        tokio::join!(killer, load.round(&world));
         child.wait().unwrap();
     }
+    let acknowledged = load.acknowledged.into_inner().unwrap();
     assert!(acknowledged.len() > 20, "only {} events were acknowledged", acknowledged.len());
     let mut child = world.start().await;
     for _ in 0..8 {
@@ -217,10 +266,46 @@ async fn killed_again_and_again_it_loses_nothing_and_charges_nobody_twice() {
     let cases = world.cases().await;
     child.kill().unwrap();
     child.wait().unwrap();
-    check(&world, &acknowledged, &cases);
+    let lost = check(&world, &acknowledged, &cases);
+    assert!(lost > 0, "no answer of the gateway was lost on the way");
 }
 
-fn check(world: &World, acknowledged: &BTreeSet<String>, cases: &BTreeMap<String, Value>) {
+/// What is sent to the service, and what of it was acknowledged.
+#[derive(Default)]
+pub(crate) struct Load {
+    number: AtomicUsize,
+    pub(crate) acknowledged: Mutex<BTreeSet<String>>,
+}
+
+impl Load {
+    /// Several senders send failures, and move the clock, until the service dies or all is sent.
+    pub(crate) async fn round(&self, world: &World) {
+        let first = self.number.load(Ordering::SeqCst);
+        let sender = || async {
+            loop {
+                let number = self.number.fetch_add(1, Ordering::SeqCst) + 1;
+                if number > first + EVENTS_A_ROUND {
+                    return;
+                }
+                if number.is_multiple_of(LOST_ANSWERS) {
+                    world.lose_an_answer(number);
+                }
+                if !world.fail(number).await {
+                    return;
+                }
+                self.acknowledged.lock().unwrap().insert(format!("in_{number}"));
+                if number.is_multiple_of(10) {
+                    world.advance(40_000).await;
+                }
+            }
+        };
+        futures::future::join_all((0..SENDERS).map(|_| sender())).await;
+    }
+}
+
+/// Everything is there, nobody is charged or written to twice. Gives how many charges were made
+/// whose answer was lost.
+fn check(world: &World, acknowledged: &BTreeSet<String>, cases: &BTreeMap<String, Value>) -> usize {
     for invoice in acknowledged {
         assert!(cases.contains_key(invoice), "{invoice} was acknowledged and is gone");
     }
@@ -237,10 +322,24 @@ fn check(world: &World, acknowledged: &BTreeSet<String>, cases: &BTreeMap<String
         let paid = case["state"] == "recovered";
         assert_eq!(paid, soft, "{invoice} is {}", case["state"]);
     }
-    let mut mails = BTreeSet::new();
+    no_mail_twice(world, cases);
+    let number = |invoice: &str| invoice.trim_start_matches("in_").parse::<usize>().unwrap();
+    charged.keys().filter(|invoice| number(invoice).is_multiple_of(LOST_ANSWERS)).count()
+}
+
+/// Each mail has an id of its own, and nobody got more than their case knows of.
+fn no_mail_twice(world: &World, cases: &BTreeMap<String, Value>) {
+    let mut ids = BTreeSet::new();
+    let mut received: BTreeMap<String, usize> = BTreeMap::new();
     for mail in world.mail.messages() {
         let id = mail.header("Message-ID").unwrap_or_default();
-        assert!(mails.insert(id.clone()), "a message went out twice: {id}");
+        assert!(ids.insert(id.clone()), "a message went out twice: {id}");
+        *received.entry(mail.header("To").unwrap_or_default()).or_default() += 1;
     }
-    assert!(!mails.is_empty(), "no message went out at all");
+    assert!(!ids.is_empty(), "no message went out at all");
+    for (to, mails) in received {
+        let number = to.trim_start_matches('c').split('@').next().unwrap();
+        let known = cases[&format!("in_{number}")]["messages"].as_array().unwrap().len();
+        assert!(mails <= known, "{mails} mails to {to}, whose case knows {known}");
+    }
 }

@@ -11,6 +11,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -120,8 +121,8 @@ fn matches(message: &[u8], signature: &[u8], secrets: &[SecretString]) -> bool {
         .any(|key| Signed { key: &key, prefix: "" }.matches(message, signature))
 }
 
-fn key(secret: &str) -> Option<Vec<u8>> {
-    hex::decode(secret).ok()
+fn key(secret: &str) -> Option<Zeroizing<Vec<u8>>> {
+    hex::decode(secret).ok().map(Zeroizing::new)
 }
 
 /// The text that is signed of an item. What is absent is empty.

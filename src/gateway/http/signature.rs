@@ -8,6 +8,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::gateway::signature::{
@@ -48,7 +49,7 @@ pub(super) fn verify(
     let signatures: Vec<Vec<u8>> =
         items().filter_map(|i| i.strip_prefix("v1,")).filter_map(decode).collect();
     let prefix = format!("{}.{}.", headers.id, headers.time);
-    let keys: Vec<Vec<u8>> = secrets.iter().filter_map(|s| key(s.expose_secret())).collect();
+    let keys: Vec<_> = secrets.iter().filter_map(|s| key(s.expose_secret())).collect();
     let matches = |body: &[u8]| {
         keys.iter().any(|key| Signed { key, prefix: &prefix }.matches_any(body, &signatures))
     };
@@ -82,9 +83,10 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// The key's bytes: base64 behind an optional `whsec_`, with or without padding.
-fn key(secret: &str) -> Option<Vec<u8>> {
+fn key(secret: &str) -> Option<Zeroizing<Vec<u8>>> {
     let text = secret.strip_prefix("whsec_").unwrap_or(secret);
-    STANDARD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text)).ok().filter(|k| !k.is_empty())
+    let key = STANDARD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text)).ok();
+    key.filter(|key| !key.is_empty()).map(Zeroizing::new)
 }
 
 fn why_not(

@@ -20,6 +20,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -198,6 +199,7 @@ fn signed(secret: &SecretString, body: &str, at: i64) -> [(HeaderName, String); 
     let bare = secret.strip_prefix("whsec_").unwrap_or(secret);
     // A secret that is no base64 is its own bytes.
     let key = STANDARD.decode(bare).unwrap_or_else(|_| secret.as_bytes().to_vec());
+    let key = Zeroizing::new(key);
     let id = format!("banner_{}", hex::encode(&link::sign(&key, &format!("{at}.{body}"))[..10]));
     let mac = link::sign(&key, &format!("{id}.{at}.{body}"));
     [

@@ -21,13 +21,14 @@ use crate::http::pages::busy_page;
 use crate::http::{AppState, page};
 
 /// Requests that one link may have at once, and how many come back each second.
-const LINK: Rate = Rate { burst: 120.0, per_second: 2.0 };
+/// A mail scanner may fetch it and press every button fifty times before its owner comes.
+const LINK: Rate = Rate { burst: 600.0, per_second: 2.0 };
 /// The same for one address.
-const ADDRESS: Rate = Rate { burst: 240.0, per_second: 4.0 };
+const ADDRESS: Rate = Rate { burst: 900.0, per_second: 4.0 };
 /// What a link that leads nowhere costs its address.
-const GUESS: f64 = 12.0;
+const GUESS: f64 = 45.0;
 /// What a question to `/verify` costs.
-const QUESTION: f64 = 12.0;
+const QUESTION: f64 = 45.0;
 /// Links and addresses that are remembered at most.
 const MAX_BUCKETS: usize = 50_000;
 

@@ -15,8 +15,10 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::Device;
 use super::disk::Disk;
-use super::{Device, Space};
+use super::head::Head;
+use super::place::Place;
 use crate::store::rows::overlay::{Changes, Overlay};
 use crate::store::rows::value::{FORMAT, Marker};
 use crate::store::rows::write::{self, Done, Session, Write};
@@ -47,8 +49,9 @@ pub(super) type Stopped = Arc<OnceLock<String>>;
 pub(super) struct Committer {
     pub(super) disk: Disk,
     pub(super) file: File,
+    pub(super) head: Head,
     pub(super) device: Arc<dyn Device>,
-    pub(super) space: Space,
+    pub(super) place: Place,
     pub(super) session: Session,
     pub(super) commits: u64,
     pub(super) stopped: Stopped,
@@ -111,7 +114,7 @@ impl Committer {
         if let Some(why) = self.stopped.get() {
             return Err(StoreError::Refused(why.clone()));
         }
-        self.space.check()
+        self.place.check()
     }
 
     /// Every write on top of those before it; one that fails leaves nothing.
@@ -134,6 +137,11 @@ impl Committer {
         Ok((answers, group.into_changes()))
     }
 
+    /// Makes the file of the head itself durable, once.
+    pub(super) fn sync_head(&self) -> Result<(), StoreError> {
+        self.head.sync().map_err(|error| StoreError::Refused(error.to_string()))
+    }
+
     /// Writes and syncs; an error is the end of all writing.
     pub(super) fn make_durable(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let io = |error: std::io::Error| StoreError::Refused(error.to_string());
@@ -142,7 +150,8 @@ impl Committer {
             .before_write()
             .map_err(io)
             .and_then(|()| self.disk.write(changes))
-            .and_then(|()| self.device.sync(&self.file).map_err(io));
+            .and_then(|()| self.device.sync(&self.file).map_err(io))
+            .and_then(|()| self.head.set(self.commits + 1).map_err(io));
         match done {
             Ok(()) => {
                 self.commits += 1;

@@ -6,11 +6,11 @@
 //!
 //! What must stay true:
 //! - a write returns when it is durable, and nothing is written after the first error;
-//! - an emptied, damaged or later store does not open (`open`).
+//! - an emptied, damaged or later store does not open (`open`), nor one that lost commits (`head`).
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,11 +24,15 @@ use super::rows::{Backend, Rows, check};
 
 mod committer;
 mod disk;
+mod head;
 mod open;
+mod place;
 
 use committer::{Committer, Request, Stopped};
 use disk::Disk;
 use open::Home;
+pub use open::OPENING;
+use place::Place;
 
 /// How many writes may wait for the committer; more wait for their place.
 const QUEUE: usize = 2 * committer::GROUP;
@@ -78,31 +82,10 @@ impl Default for OpenOptions {
     }
 }
 
-/// The free space that a store insists on.
-#[derive(Debug, Clone)]
-struct Space {
-    path: PathBuf,
-    min_free_bytes: u64,
-}
-
-impl Space {
-    fn check(&self) -> Result<(), StoreError> {
-        match fs2::available_space(&self.path) {
-            Ok(free) if free >= self.min_free_bytes => Ok(()),
-            Ok(free) => Err(StoreError::Full(format!(
-                "its disk has {} MiB left, and {} are kept free",
-                free >> 20,
-                self.min_free_bytes >> 20
-            ))),
-            Err(error) => Err(StoreError::Refused(error.to_string())),
-        }
-    }
-}
-
 /// A store in a directory.
 pub struct SledStore {
     disk: Disk,
-    space: Space,
+    place: Place,
     stopped: Stopped,
     queue: Option<mpsc::Sender<Request>>,
     committer: Mutex<Option<JoinHandle<()>>>,
@@ -119,19 +102,23 @@ impl SledStore {
         let home = Home::find(path)?;
         let disk = home.open_sled(&options)?;
         let marker = home.marker(&disk)?;
+        home.holds_what_was_acknowledged(&marker)?;
         let (run, changes) = open::first_changes(&disk, marker.commits)?;
         let stopped = Stopped::default();
-        let space = Space { path: path.to_owned(), min_free_bytes: options.min_free_bytes };
+        let file = home.database_file()?;
+        let place = Place::of(path, &file, options.min_free_bytes)?;
         let mut committer = Committer {
             disk: disk.clone(),
-            file: home.database_file()?,
+            file,
+            head: home.head()?,
             device: options.device,
-            space: space.clone(),
+            place: place.clone(),
             session: Session::new(run),
             commits: marker.commits,
             stopped: Arc::clone(&stopped),
         };
         committer.make_durable(&changes)?;
+        committer.sync_head()?;
         home.settle()?;
         let (queue, requests) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("recoup-committer".to_owned());
@@ -139,7 +126,7 @@ impl SledStore {
             .spawn(move || committer.run(requests))
             .map_err(|error| StoreError::Refused(error.to_string()))?;
         let committer = Mutex::new(Some(thread));
-        Ok(Self { disk, space, stopped, queue: Some(queue), committer })
+        Ok(Self { disk, place, stopped, queue: Some(queue), committer })
     }
 
     /// Compares all index rows and counts with the records. Reads everything.
@@ -179,7 +166,7 @@ impl Backend for SledStore {
         if self.queue.as_ref().is_none_or(mpsc::Sender::is_closed) {
             return Err(gone());
         }
-        self.space.check()
+        self.place.check()
     }
 
     async fn shut(&self) -> Result<(), StoreError> {

@@ -4,20 +4,20 @@
 //! case, and with it every charge that may be in flight, would be forgotten. So a directory that is
 //! not new must hold our marker, or the store does not open.
 //!
-//! What must stay true: an existing directory is never made a new store; the message says what to
-//! do next.
+//! What must stay true: an existing directory is never made a new store, nor is an emptied one,
+//! which a file beside it remembers; the message says what to do next.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::OpenOptions;
 use super::disk::Disk;
+use super::head::Head;
 use crate::store::rows::value::{FORMAT, LinkKey, Marker, Stored as _, Value};
 use crate::store::rows::{get, number, overlay};
-use crate::store::{StoreError, keys};
+use crate::store::{CURE, StoreError, keys};
 
 /// Stands in a directory from before the database is made until it is durable with its marker.
 const CREATING: &str = "CREATING";
@@ -25,10 +25,9 @@ const CREATING: &str = "CREATING";
 /// How long to wait between two tries to get the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// What a person can do about a store that does not open.
-const CURE: &str = "keep the directory as it is, restore the last backup into a new one \
-     (`recoup import FILE --store sled:NEW`), and start with that: every open attempt is then \
-     looked up at its gateway before anything is charged";
+/// The thread in which sled opens a database. It panics over some damaged files: who reports
+/// panics may pass over this thread's, since they are answered with an error that says more.
+pub const OPENING: &str = "recoup-opens-sled";
 
 /// The directory of a store.
 #[derive(Debug, Clone)]
@@ -46,6 +45,7 @@ impl Home {
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                found.never_held_a_store()?;
                 fs::create_dir_all(path).map_err(|error| found.unusable(&error.to_string()))?;
                 return home(true).announce();
             }
@@ -56,12 +56,49 @@ impl Home {
             return Ok(home(true));
         }
         if names.iter().all(|name| name == "lost+found") {
+            found.never_held_a_store()?;
             return home(true).announce();
         }
         if !names.iter().any(|name| name == "db") {
             return Err(found.unusable(&format!("it holds files, but no database; {CURE}")));
         }
         Ok(found)
+    }
+
+    /// Refuses a directory that is empty or gone, and held a store before.
+    fn never_held_a_store(&self) -> Result<(), StoreError> {
+        let Some(memory) = self.memory() else { return Ok(()) };
+        if !memory.try_exists().map_err(|error| self.unusable(&error.to_string()))? {
+            return Ok(());
+        }
+        Err(self.unusable(&format!(
+            "it held a store, and is empty or gone. Was its disk not mounted, or was it emptied? \
+             {CURE}. To begin anew on purpose, and forget every charge in flight, remove {}",
+            memory.display()
+        )))
+    }
+
+    /// Beside the directory, not in it: what empties the one leaves the other. Hidden, so that `*`
+    /// passes over it, too.
+    fn memory(&self) -> Option<PathBuf> {
+        let path = std::path::absolute(&self.path).ok()?;
+        let name = path.file_name()?.to_string_lossy().into_owned();
+        Some(path.with_file_name(format!(".{name}.recoup-store")))
+    }
+
+    /// Leaves word beside the directory that it holds a store. Where nothing can be written there,
+    /// as above a mounted disk, an emptied directory is not told from a new one.
+    fn remember(&self) {
+        const WORDS: &str = "recoup keeps a store in the directory beside this file, and looks for \
+            this file where that one is empty.\n";
+        let Some(memory) = self.memory() else { return };
+        if !memory.exists() {
+            let written = File::create(memory).and_then(|mut file| {
+                file.write_all(WORDS.as_bytes())?;
+                file.sync_all()
+            });
+            drop(written);
+        }
     }
 
     /// Leaves word that a store is being made here, before sled writes anything.
@@ -78,6 +115,7 @@ impl Home {
 
     /// From now on the directory holds a store.
     pub(super) fn settle(&self) -> Result<(), StoreError> {
+        self.remember();
         let settle = || -> io::Result<()> {
             match fs::remove_file(self.path.join(CREATING)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -125,8 +163,9 @@ impl Home {
 
     fn try_open_sled(&self, cache_bytes: u64) -> Result<Disk, StoreError> {
         let config = sled::Config::new().path(&self.path).cache_capacity(cache_bytes);
-        // sled panics over some damaged files instead of returning an error.
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+        let opening = std::thread::Builder::new().name(OPENING.to_owned());
+        let opening = opening.spawn(move || config.open());
+        let opened = opening.map_err(|error| self.unusable(&error.to_string()))?.join();
         let error = match opened {
             Ok(Ok(db)) => return Ok(Disk::new(db)),
             Ok(Err(error)) => error,
@@ -164,6 +203,26 @@ impl Home {
             )));
         }
         Ok(marker)
+    }
+
+    /// Refuses a database that knows fewer commits than were acknowledged from it.
+    pub(super) fn holds_what_was_acknowledged(&self, marker: &Marker) -> Result<(), StoreError> {
+        let head = Head::read(&self.path).map_err(|error| self.unusable(&error.to_string()))?;
+        match head {
+            Some(commits) if !self.is_new && commits > marker.commits => {
+                Err(self.unusable(&format!(
+                    "it is damaged: its end is missing. It holds {} commits, and {commits} were \
+                 acknowledged; {CURE}",
+                    marker.commits
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where the number of commits is kept.
+    pub(super) fn head(&self) -> Result<Head, StoreError> {
+        Head::open(&self.path).map_err(|error| self.unusable(&error.to_string()))
     }
 
     fn unusable(&self, why: &str) -> StoreError {

@@ -2,12 +2,14 @@
 
 mod cases;
 mod damage;
+mod damage_at_random;
 mod durability;
 mod effects;
 mod fixture;
 mod inbox;
 mod kill;
 mod portable;
+mod power;
 mod samples;
 
 use std::path::Path;
