@@ -80,6 +80,7 @@ fn describe() {
     describe_counter!("recoup_webhooks_total", "Webhooks by gateway and outcome.");
     describe_counter!("recoup_events_refused_total", "Events that open no case, by reason.");
     describe_counter!("recoup_events_unreadable_total", "Accepted events that cannot be read.");
+    describe_counter!("recoup_card_numbers_total", "Card numbers that came in; none is kept.");
     describe_counter!("recoup_declines_unknown_total", "Declines whose code is in no table.");
 }
 

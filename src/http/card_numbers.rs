@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use serde_json::Value;
 
+use super::problem::FieldError;
 use super::{MAX_BODY, Problem};
 use crate::core::card_number;
 
@@ -34,7 +35,7 @@ pub(super) async fn refuse(request: Request, next: Next) -> Result<Response, Pro
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
     })?;
     if stands_in_body(&body) {
-        return Err(refused());
+        return Err(refused().with_errors(fields(&body)));
     }
     Ok(next.run(Request::from_parts(head, Body::from(body))).await)
 }
@@ -43,6 +44,34 @@ fn refused() -> Problem {
     metrics::counter!("recoup_card_numbers_total", "where" => "request").increment(1);
     let detail = "the request holds a card number: send the gateway's token, and nothing was kept";
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "card_number", detail)
+}
+
+/// Which fields of a JSON body hold one.
+fn fields(body: &[u8]) -> Vec<FieldError> {
+    let mut found = Vec::new();
+    if let Ok(json) = serde_json::from_slice::<Value>(body) {
+        walk(&json, String::new(), &mut found);
+    }
+    let detail = "this looks like a card number: send the gateway's token".to_owned();
+    found.into_iter().map(|pointer| FieldError { pointer, detail: detail.clone() }).collect()
+}
+
+fn walk(value: &Value, pointer: String, found: &mut Vec<String>) {
+    match value {
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(at, item)| walk(item, format!("{pointer}/{at}"), found)),
+        Value::Object(fields) => fields.iter().for_each(|(name, field)| {
+            let name = name.replace('~', "~0").replace('/', "~1");
+            // A name that is one is not repeated.
+            let name = card_number::masked(&name);
+            walk(field, format!("{pointer}/{name}"), found);
+        }),
+        Value::String(text) if card_number::stands_in(text.as_bytes()) => found.push(pointer),
+        Value::Number(number) if card_number::is_one(&number.to_string()) => found.push(pointer),
+        _ => {}
+    }
 }
 
 fn stands_in_address(uri: &Uri) -> bool {

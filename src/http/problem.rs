@@ -88,7 +88,8 @@ impl Problem {
         self
     }
 
-    fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+    /// The fields that it is about.
+    pub(super) fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.0.errors = errors;
         self
     }

@@ -1,4 +1,4 @@
-//! What must hold for any bytes from outside: the properties that `fuzz/` and the seeded test share.
+//! What must hold for any bytes from outside: what `fuzz/` and the seeded tests share.
 //!
 //! What must stay true: nothing panics; nothing that was not signed is authentic; an amount is a
 //! whole number of minor units that every JSON keeps; ids and texts are not empty; what was masked

@@ -8,7 +8,7 @@ use crate::source::{Source, names};
 const ROOMS: [(&str, &[&str]); 12] = [
     ("core", &[]),
     ("clock", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["core"]),
     ("gateway", &["core"]),
     ("store", &["core"]),
     ("message", &["core"]),
