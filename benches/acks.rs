@@ -155,6 +155,7 @@ fn real_router(path: &Path, device: Arc<dyn Device>) -> Router {
         readiness,
         metrics: Arc::new(String::new),
         policy: Arc::new(policy()),
+        ceilings: Default::default(),
         access: Default::default(),
         link_key: [0; 32],
         client_address_header: None,

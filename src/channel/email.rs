@@ -16,7 +16,7 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::Response;
@@ -28,12 +28,24 @@ use super::{Deliver, Delivery, Envelope};
 use crate::core::customer::Channel;
 use crate::core::event::Contact;
 
-/// To connect, to greet, to log in.
-const CONNECT: Duration = Duration::from_secs(30);
-/// To name sender and recipient.
-const ANNOUNCE: Duration = Duration::from_secs(60);
-/// To hand the content over; servers check it before they answer (RFC 5321 §4.5.3.2.6).
-const CONTENT: Duration = Duration::from_secs(300);
+/// How long a server may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// To connect, to greet, to log in.
+    pub connect: Duration,
+    /// To take sender and recipient.
+    pub announce: Duration,
+    /// To take the content; servers check it before they answer (RFC 5321 §4.5.3.2.6).
+    pub content: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { connect: seconds(30), announce: seconds(60), content: seconds(300) }
+    }
+}
+
 /// To say goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// Connections kept for the next message.
@@ -48,6 +60,9 @@ pub enum EmailError {
         /// Which key of the merchant file.
         field: &'static str,
     },
+    /// The certificate that is trusted beside the usual ones.
+    #[error("read email.ca_file as a certificate (PEM)")]
+    Certificate,
     /// TLS parameters.
     #[error("prepare TLS for the mail server: {0}")]
     Tls(String),
@@ -57,7 +72,7 @@ pub enum EmailError {
 }
 
 /// Whose server it is, where it reports what becomes of each mail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Provider {
     /// A server that reports nothing.
     None,
@@ -67,16 +82,28 @@ pub enum Provider {
     Resend,
     /// SendGrid.
     SendGrid,
+    /// Amazon SES.
+    Ses {
+        /// The configuration set that publishes the events, where it is not the identity's own.
+        configuration_set: Option<String>,
+    },
 }
 
 impl Provider {
     /// The header in which this provider takes our reference and gives it back.
-    fn headers(self, envelope: &Envelope) -> Vec<(&'static str, String)> {
+    fn headers(&self, envelope: &Envelope) -> Vec<(&'static str, String)> {
         let reference = envelope.reference();
         match self {
             Self::None => Vec::new(),
             Self::Postmark => vec![("X-PM-Metadata-recoup", reference)],
             Self::Resend => vec![("X-Recoup-Message", reference)],
+            Self::Ses { configuration_set } => {
+                let set = configuration_set.iter().cloned();
+                set.map(|set| ("X-SES-CONFIGURATION-SET", set))
+                    .chain([("X-SES-MESSAGE-TAGS", format!("recoup={reference}"))])
+                    .chain([("X-Recoup-Message", reference)])
+                    .collect()
+            }
             Self::SendGrid => {
                 let arguments = serde_json::json!({ "unique_args": { "recoup": reference } });
                 vec![("X-SMTPAPI", arguments.to_string())]
@@ -113,6 +140,7 @@ pub struct EmailChannel {
     from: Mailbox,
     reply_to: Option<Mailbox>,
     provider: Provider,
+    patience: Patience,
     idle: Mutex<VecDeque<AsyncSmtpConnection>>,
 }
 
@@ -128,10 +156,11 @@ impl EmailChannel {
             text => Some(mailbox(text, "the support e-mail")?),
         };
         Ok(Self {
-            server: Server::of(smtp_url.expose_secret())?,
+            server: Server::of(smtp_url.expose_secret(), None)?,
             from: mailbox(from, "email.from")?,
             reply_to,
             provider: Provider::None,
+            patience: Patience::default(),
             idle: Mutex::new(VecDeque::new()),
         })
     }
@@ -140,6 +169,23 @@ impl EmailChannel {
     #[must_use]
     pub fn through(mut self, provider: Provider) -> Self {
         self.provider = provider;
+        self
+    }
+
+    /// The same, with a server that this authority (PEM) vouches for.
+    ///
+    /// # Errors
+    /// What is no certificate.
+    pub fn trusting(mut self, smtp_url: &SecretString, pem: &[u8]) -> Result<Self, EmailError> {
+        let authority = Certificate::from_pem(pem).map_err(|_| EmailError::Certificate)?;
+        self.server = Server::of(smtp_url.expose_secret(), Some(&authority))?;
+        Ok(self)
+    }
+
+    /// The same, for a server that may take no longer.
+    #[must_use]
+    pub fn waiting(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -183,7 +229,7 @@ impl EmailChannel {
                 return Ok(kept);
             }
         }
-        match tokio::time::timeout(CONNECT, self.server.connect()).await {
+        match tokio::time::timeout(self.patience.connect, self.server.connect()).await {
             Ok(connected) => connected.map_err(|e| words_of(&e)),
             Err(_) => Err("the mail server did not answer in time".to_owned()),
         }
@@ -206,7 +252,7 @@ impl EmailChannel {
             Err(answer) => return Delivery::Later { answer },
         };
         let announced = announce(&mut connection, &self.from.email, to);
-        let refused = match tokio::time::timeout(ANNOUNCE, announced).await {
+        let refused = match tokio::time::timeout(self.patience.announce, announced).await {
             Ok(Ok(())) => None,
             Ok(Err(refused)) => Some(refused),
             Err(_) => Some(Delivery::Later { answer: "no answer in time".to_owned() }),
@@ -215,7 +261,8 @@ impl EmailChannel {
             say_goodbye(connection).await;
             return delivery;
         }
-        let delivery = match tokio::time::timeout(CONTENT, connection.message(content)).await {
+        let handing = connection.message(content);
+        let delivery = match tokio::time::timeout(self.patience.content, handing).await {
             Ok(Ok(response)) => Delivery::Accepted { answer: verbatim(&response) },
             Ok(Err(error)) => by_reply(&error, |answer| Delivery::Unknown { answer }),
             Err(_) => Delivery::Unknown { answer: "no answer to the content in time".to_owned() },
@@ -335,10 +382,16 @@ async fn say_goodbye(mut connection: AsyncSmtpConnection) {
 }
 
 impl Server {
-    fn of(text: &str) -> Result<Self, EmailError> {
+    fn of(text: &str, authority: Option<&Certificate>) -> Result<Self, EmailError> {
         let url = Url::parse(text).map_err(|_| EmailError::Url("it is not a URL"))?;
         let host = url.host_str().ok_or(EmailError::Url("it names no host"))?.to_owned();
-        let tls = || TlsParameters::new(host.clone()).map_err(|e| EmailError::Tls(words_of(&e)));
+        let tls = || {
+            let mut builder = TlsParameters::builder(host.clone());
+            if let Some(authority) = authority {
+                builder = builder.add_root_certificate(authority.clone());
+            }
+            builder.build().map_err(|e| EmailError::Tls(words_of(&e)))
+        };
         let wanted = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, v)| v.into_owned());
         let (encryption, port) = match (url.scheme(), wanted.as_deref()) {
             ("smtps", _) => (Encryption::Wrapped(tls()?), 465),
@@ -363,9 +416,14 @@ impl Server {
             _ => None,
         };
         let address = (self.host.trim_matches(['[', ']']), self.port);
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &self.hello, wrapped, None)
-                .await?;
+        let mut connection = AsyncSmtpConnection::connect_tokio1(
+            address,
+            Some(Patience::default().connect),
+            &self.hello,
+            wrapped,
+            None,
+        )
+        .await?;
         match &self.encryption {
             Encryption::Upgraded(tls) => connection.starttls(tls.clone(), &self.hello).await?,
             Encryption::IfOffered(tls) if connection.can_starttls() => {
@@ -417,11 +475,11 @@ mod tests {
             ("smtp://u:p@mail.example?tls=required", "mail.example", 587),
             ("smtps://u:p%40x+y@mail.example/me.example", "mail.example", 465),
         ] {
-            let server = Server::of(url).unwrap();
+            let server = Server::of(url, None).unwrap();
             assert_eq!((server.host.as_str(), server.port), (host, port), "{url}");
         }
         for url in ["", "mail.example", "http://u:secret@h", "smtp://u:secret@h?tls=maybe"] {
-            let error = Server::of(url).err().unwrap().to_string();
+            let error = Server::of(url, None).err().unwrap().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
         assert_eq!(percent_decoded("p%40x+y").unwrap(), "p@x+y");

@@ -15,6 +15,7 @@ use crate::channel::callback::Callbacks;
 use crate::channel::callback::postmark::PostmarkCallbacks;
 use crate::channel::callback::resend::ResendCallbacks;
 use crate::channel::callback::sendgrid::SendgridCallbacks;
+use crate::channel::callback::ses::SesCallbacks;
 use crate::channel::callback::twilio::TwilioCallbacks;
 use crate::channel::callback::whatsapp::WhatsappCallbacks;
 use crate::channel::email::{EmailChannel, Provider};
@@ -46,8 +47,15 @@ fn email(email: &Email, reply_to: &str) -> anyhow::Result<EmailChannel> {
         Some(EmailProvider::Postmark) => Provider::Postmark,
         Some(EmailProvider::Resend) => Provider::Resend,
         Some(EmailProvider::SendGrid) => Provider::SendGrid,
+        Some(EmailProvider::Ses) => {
+            Provider::Ses { configuration_set: email.configuration_set.clone() }
+        }
     };
-    let channel = EmailChannel::new(email.smtp_url.get(), &email.from, reply_to)?;
+    let mut channel = EmailChannel::new(email.smtp_url.get(), &email.from, reply_to)?;
+    if let Some(path) = &email.ca_file {
+        let pem = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+        channel = channel.trusting(email.smtp_url.get(), &pem)?;
+    }
     Ok(channel.through(provider))
 }
 
@@ -79,17 +87,10 @@ pub(super) fn whatsapp(whatsapp: &Whatsapp) -> anyhow::Result<WhatsappChannel> {
 }
 
 /// What reads the providers' reports; none where nothing verifies them.
-pub(super) fn callbacks(config: &Config) -> Vec<Arc<dyn Callbacks>> {
+pub(super) fn callbacks(config: &Config) -> anyhow::Result<Vec<Arc<dyn Callbacks>>> {
     let mut callbacks: Vec<Arc<dyn Callbacks>> = Vec::new();
-    if let Some(Email { provider: Some(provider), callback_secrets, .. }) = &config.email
-        && !callback_secrets.is_empty()
-    {
-        let secrets = callback_secrets.iter().map(|secret| secret.get().clone()).collect();
-        callbacks.push(match provider {
-            EmailProvider::Postmark => Arc::new(PostmarkCallbacks::new(secrets)),
-            EmailProvider::Resend => Arc::new(ResendCallbacks::new(secrets)),
-            EmailProvider::SendGrid => Arc::new(SendgridCallbacks::new(secrets)),
-        });
+    if let Some(email) = &config.email {
+        callbacks.extend(email_callbacks(email)?);
     }
     if let Some(token) = config.sms.as_ref().and_then(|sms| secret(sms.auth_token.as_ref())) {
         callbacks.push(Arc::new(TwilioCallbacks::new(token)));
@@ -100,7 +101,23 @@ pub(super) fn callbacks(config: &Config) -> Vec<Arc<dyn Callbacks>> {
         let verify_token = secret(whatsapp.verify_token.as_ref());
         callbacks.push(Arc::new(WhatsappCallbacks::new(app_secret, verify_token)));
     }
-    callbacks
+    Ok(callbacks)
+}
+
+fn email_callbacks(email: &Email) -> anyhow::Result<Option<Arc<dyn Callbacks>>> {
+    let Some(provider) = email.provider else { return Ok(None) };
+    let verified = !email.callback_secrets.is_empty() || !email.sns_topics.is_empty();
+    let secrets = email.callback_secrets.iter().map(|secret| secret.get().clone()).collect();
+    let reader: Arc<dyn Callbacks> = match provider {
+        EmailProvider::Postmark => Arc::new(PostmarkCallbacks::new(secrets)),
+        EmailProvider::Resend => Arc::new(ResendCallbacks::new(secrets)),
+        EmailProvider::SendGrid => Arc::new(SendgridCallbacks::new(secrets)),
+        EmailProvider::Ses => {
+            let reader = SesCallbacks::new(email.sns_topics.clone(), email.api_base.as_deref());
+            Arc::new(reader.context("set up the reports of SES")?)
+        }
+    };
+    Ok(verified.then_some(reader))
 }
 
 fn secret(secret: Option<&Secret>) -> Option<SecretString> {

@@ -21,7 +21,9 @@ use crate::gateway::wire::Timeouts;
 use crate::gateway::{self, Gateway, GatewaySettings};
 use crate::http::{self, AdvanceError, AppState, Engine, Readiness};
 use crate::store::{Store, StoreError};
-use crate::worker::{Applier, BrandedPost, Executor, Gateways, Handle, Mend, Reconciler, Worker};
+use crate::worker::{
+    Applier, BrandedPost, Executor, Gateways, Handle, Mend, Reconciler, Worker, show_reputation,
+};
 
 /// A service that is ready to run.
 pub(crate) struct Service {
@@ -59,14 +61,16 @@ pub(crate) async fn compose(
     let post = BrandedPost::new(brand.clone(), links, channels::deliver(config)?);
     let post = post.with_stop_links(stop_links);
     let by_id = Gateways::new(gateways.iter().cloned());
-    let applier = Applier::new(store.clone(), by_id.clone(), policy.clone());
+    let ceilings = config.reminders.ceilings.ceilings();
+    let applier = Applier::new(store.clone(), by_id.clone(), policy.clone()).under(ceilings);
+    show_reputation(&store.reputation().await.context("read the reputation of channels")?);
     let executor = Executor::new(by_id.clone(), Arc::new(post));
     let (worker, handle) = Worker::new(store.clone(), clock.clone(), applier, executor);
     let reconciler = Reconciler::new(store.clone(), by_id, clock.clone(), handle.wake());
     let state = AppState {
         store,
         gateways: gateways.into(),
-        callbacks: channels::callbacks(config).into(),
+        callbacks: channels::callbacks(config)?.into(),
         clock,
         wake: handle.wake(),
         engine: Arc::new(WorkerEngine { handle: handle.clone(), reconciler: reconciler.clone() }),
@@ -75,6 +79,7 @@ pub(crate) async fn compose(
         readiness: Readiness::default(),
         metrics,
         policy,
+        ceilings,
         access: http::Access {
             grace_days: config.access.grace_days,
             banner_secret: config.access.banner_secret.as_ref().map(|s| s.get().clone()),

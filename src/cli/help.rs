@@ -12,8 +12,8 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Try it", &["demo", "sandbox", "trigger"]),
     ("Run it", &["init", "check", "doctor", "whatsapp", "serve"]),
-    ("Look", &["cases", "explain", "plan", "report", "preview"]),
-    ("Act", &["retry", "pause", "resume", "stop", "link", "policy"]),
+    ("Look", &["cases", "messages", "explain", "plan", "report", "preview"]),
+    ("Act", &["retry", "pause", "resume", "stop", "link", "channels", "policy"]),
     ("Webhooks", &["verify", "parse", "classify"]),
     ("Study", &["simulate", "backtest", "chaos"]),
     ("Store", &["export", "import", "backup", "learning"]),

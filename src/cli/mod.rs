@@ -14,6 +14,7 @@ mod backend;
 mod backtest;
 mod backup;
 mod cases;
+mod channel;
 mod channels;
 mod chaos;
 mod check;
@@ -28,6 +29,7 @@ mod help;
 mod import;
 mod init;
 mod learning;
+mod messages;
 mod offline;
 mod open;
 mod parse;
@@ -85,6 +87,10 @@ enum Command {
     Cases(cases::Args),
     /// What came back, by what, and whether what was learned helped.
     Report(report::Args),
+    /// How messages are received on each channel; stopping and lifting.
+    Channels(channel::Args),
+    /// What went out, and what became of it.
+    Messages(messages::Args),
     /// Policies that cases keep, and moving cases to another.
     Policy(policy::Args),
     /// Try a case now.
@@ -153,6 +159,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Cases(args) => cases::run(args),
         Command::Report(args) => report::run(args),
+        Command::Channels(args) => channel::run(args),
+        Command::Messages(args) => messages::run(args),
         Command::Policy(args) => policy::run(args),
         Command::Retry(args) => act::retry(args),
         Command::Pause(args) => act::pause(args),

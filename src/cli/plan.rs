@@ -215,8 +215,8 @@ fn around(args: &Args, config: &Config, event: &Event) -> Result<Around, Usage> 
             former_exp: None,
         });
     }
-    let (cards, learned) = Default::default();
-    Ok(Around { customer, cards, learned, siblings: Vec::new() })
+    let (cards, learned, siblings, stopped) = Default::default();
+    Ok(Around { customer, cards, learned, siblings, stopped })
 }
 
 fn show(args: &Args, plan: &Value, zone: &Zone) -> anyhow::Result<ExitCode> {

@@ -62,7 +62,23 @@ pub(super) fn are_complete(config: &Config, tree: &Node, report: &mut Report<'_>
 /// What nobody can verify is not heard: bounces, complaints and a STOP would go by.
 pub(super) fn are_reported_on(config: &Config, tree: &Node, report: &mut Report<'_>) {
     if let Some(email) = &config.email {
+        let ses = email.provider == Some(EmailProvider::Ses);
+        if !ses && !email.sns_topics.is_empty() {
+            let message = "`email.sns_topics` is for `email.provider = \"ses\"`";
+            report.add(error(tree, "email.sns_topics", message));
+        }
         match (email.provider, email.callback_secrets.is_empty()) {
+            (Some(EmailProvider::Ses), true) if email.sns_topics.is_empty() => {
+                let message = "without `email.sns_topics` no bounce or complaint is heard";
+                let cure = "name the topic of SNS that SES publishes to: docs/CHANNELS.md";
+                report.add(warning(tree, "email.provider", message).cure(cure));
+            }
+            (Some(EmailProvider::Ses), true) => {}
+            (Some(EmailProvider::Ses), false) => {
+                let message =
+                    "SES has no secret: Amazon signs, and `email.sns_topics` says for whom";
+                report.add(error(tree, "email.callback_secrets", message).masked());
+            }
             (Some(_), true) => {
                 let message = "without `email.callback_secrets` no bounce or complaint is heard";
                 let cure = "set what verifies the provider's reports: docs/CHANNELS.md";

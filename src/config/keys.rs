@@ -155,7 +155,15 @@ const REMINDERS: &[Key] = &[
     key("pre_dunning", Kind::Bool),
     key("register", words(&["formal", "informal"])),
     key("templates", Kind::Text(text::not_empty)),
+    key("ceilings", Kind::Table(CEILINGS)),
     key("steps", Kind::List(&Kind::Table(STEP))),
+];
+
+const CEILINGS: &[Key] = &[
+    key("complaints", Kind::Share),
+    key("bounces", Kind::Share),
+    key("messages", Kind::Integer(1, 1_000_000)),
+    key("days", Kind::Integer(1, 90)),
 ];
 
 const STEP: &[Key] = &[
@@ -219,8 +227,12 @@ const FINAL_ACTION: &[Key] = &[
 const EMAIL: &[Key] = &[
     required("smtp_url", Kind::Secret),
     required("from", Kind::Text(text::mailbox)),
-    key("provider", words(&["sendgrid", "postmark", "resend"])),
+    key("ca_file", Kind::Text(text::not_empty)),
+    key("provider", words(&["sendgrid", "postmark", "resend", "ses"])),
     key("callback_secrets", Kind::List(&Kind::Secret)),
+    key("sns_topics", Kind::List(&Kind::Text(text::sns_topic))),
+    key("configuration_set", ANY),
+    key("api_base", HTTP_URL),
 ];
 
 const SMS: &[Key] = &[

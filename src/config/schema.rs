@@ -23,6 +23,7 @@ use crate::core::policy::{
     CampaignStep, Condition, InvoiceAction, MessageKind, NativeRetries, PagePolicy, Schedule,
     SubscriptionAction,
 };
+use crate::core::reputation::Ceilings;
 use crate::core::worth::{self, Fee};
 use crate::message::{Register, Texts};
 
@@ -276,8 +277,38 @@ pub struct Reminders {
     pub register: Register,
     /// A folder of texts that are laid over the shipped ones.
     pub templates: Option<PathBuf>,
+    /// Above which e-mail stops.
+    pub ceilings: CeilingsTable,
     /// The campaign.
     pub steps: Vec<Step>,
+}
+
+/// `[reminders.ceilings]`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CeilingsTable {
+    /// Share of mails that were reported as unwanted.
+    pub complaints: f64,
+    /// Share of mails to addresses that nothing reaches.
+    pub bounces: f64,
+    /// Mails below which no share says anything.
+    pub messages: u32,
+    /// Days that are looked back over.
+    pub days: u32,
+}
+
+impl CeilingsTable {
+    /// As they are compared.
+    pub fn ceilings(self) -> Ceilings {
+        // A share is from 0 to 1: it fits.
+        let ppm = |share: f64| (share * 1_000_000.0).round() as u32;
+        Ceilings {
+            complaints_ppm: ppm(self.complaints),
+            bounces_ppm: ppm(self.bounces),
+            messages: self.messages,
+            days: self.days,
+        }
+    }
 }
 
 /// One `[[reminders.steps]]`.
@@ -386,9 +417,18 @@ pub struct Email {
     pub from: String,
     /// Whose server it is, where it reports what becomes of each mail.
     pub provider: Option<EmailProvider>,
+    /// An authority (PEM) that vouches for the mail server, beside the usual ones.
+    pub ca_file: Option<PathBuf>,
     /// Verify its reports; several while one is rotated.
     #[serde(default)]
     pub callback_secrets: Vec<Secret>,
+    /// Of SES: the topics of SNS that its reports come by.
+    #[serde(default)]
+    pub sns_topics: Vec<String>,
+    /// Of SES: the configuration set that publishes events, where it is not the identity's own.
+    pub configuration_set: Option<String>,
+    /// What is asked in the place of SNS, in a test.
+    pub api_base: Option<String>,
 }
 
 /// Providers of e-mail whose reports are understood.
@@ -401,6 +441,8 @@ pub enum EmailProvider {
     Resend,
     /// SendGrid.
     SendGrid,
+    /// Amazon SES.
+    Ses,
 }
 
 /// `[sms]`.

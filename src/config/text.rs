@@ -134,6 +134,14 @@ pub(super) fn header_name(text: &str) -> Result<(), String> {
         .ok_or_else(|| "must be the name of a header, e.g. \"x-forwarded-for\"".to_owned())
 }
 
+pub(super) fn sns_topic(text: &str) -> Result<(), String> {
+    let parts: Vec<_> = text.split(':').collect();
+    let whole = matches!(parts[..], ["arn", partition, "sns", region, account, name]
+        if partition.starts_with("aws") && [region, account, name].iter().all(|p| !p.is_empty()));
+    let example = "arn:aws:sns:eu-west-1:123456789012:mail";
+    whole.then_some(()).ok_or_else(|| format!("is no topic of SNS, e.g. `{example}`"))
+}
+
 pub(super) fn store(text: &str) -> Result<(), String> {
     match StoreUrl::try_from(text.to_owned()) {
         Ok(_) => Ok(()),

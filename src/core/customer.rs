@@ -29,6 +29,9 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// Every channel.
+    pub const ALL: [Self; 3] = [Self::Email, Self::Sms, Self::Whatsapp];
+
     /// The name as in the merchant file.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -118,6 +121,9 @@ pub struct Profile {
     pub consents: Vec<Consent>,
 }
 
+/// Tags of one customer that are taken from a gateway.
+const MAX_TAGS: usize = 50;
+
 /// Longest tag.
 const MAX_TAG: usize = 64;
 
@@ -128,6 +134,12 @@ pub fn check_tag(text: &str) -> Result<(), &'static str> {
         return Ok(());
     }
     Err("is no tag: letters, digits and `_-.:`, 64 characters at most")
+}
+
+/// The tags of these texts; what can be none is left out.
+pub fn tags_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
+    let trimmed = texts.into_iter().map(str::trim).filter(|text| check_tag(text).is_ok());
+    trimmed.map(ToOwned::to_owned).take(MAX_TAGS).collect()
 }
 
 impl Profile {
@@ -159,6 +171,15 @@ impl Customer {
                 old.clone_from(new);
             }
         }
+    }
+
+    /// Takes over what a gateway tells. A day that is known stays: a gateway knows only since when
+    /// it has the record, which may have moved there.
+    pub fn learn_from_gateway(&mut self, profile: &Profile) {
+        if let Some(tags) = &profile.tags {
+            self.tags.clone_from(tags);
+        }
+        self.customer_since = self.customer_since.or(profile.customer_since);
     }
 
     /// Takes over what the merchant states.

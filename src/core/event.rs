@@ -8,6 +8,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::customer::Profile;
 use super::decline::Decline;
 use super::ids::GatewayId;
 use super::money::Money;
@@ -162,6 +163,10 @@ pub struct Event {
     /// How to reach the customer. Not printed by `recoup parse`.
     #[serde(default, skip_serializing)]
     pub contact: Contact,
+    /// What campaigns go by, where the gateway tells it: tags, and since when they are a customer.
+    /// Not printed by `recoup parse`.
+    #[serde(default, skip_serializing)]
+    pub profile: Profile,
     /// What the customer buys, in words ("Pro plan"). Not printed by `recoup parse`.
     #[serde(default, skip_serializing)]
     pub description: Option<String>,
@@ -195,6 +200,7 @@ impl Event {
             stands_for_invoice: None,
             customer_present: false,
             contact: Contact::default(),
+            profile: Profile::default(),
             description: None,
             idempotency_key: None,
             elsewhere: None,

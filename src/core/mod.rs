@@ -28,6 +28,7 @@ pub mod limits;
 pub mod money;
 pub mod policy;
 pub mod report;
+pub mod reputation;
 pub mod routing;
 pub mod schedule;
 pub mod trial;

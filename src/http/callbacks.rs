@@ -15,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::webhooks::{Refusal, read, text, unreadable};
 use super::{AppState, Problem};
-use crate::channel::callback::{Callbacks, Notice, Told};
+use crate::channel::callback::{Callbacks, Notice, Told, Unready};
 use crate::clock::real_now;
 use crate::gateway::WebhookRequest;
 use crate::store::{Appended, InboxBody};
@@ -63,7 +63,9 @@ async fn accept(
     callbacks: &dyn Callbacks,
     request: &WebhookRequest<'_>,
 ) -> Result<&'static str, Refusal> {
+    callbacks.prepare(request).await.map_err(unready)?;
     callbacks.verify(request)?;
+    callbacks.heed(request).await.map_err(unready)?;
     let notices = callbacks.read(request).map_err(unreadable)?;
     if notices.is_empty() {
         return Ok("passed_over");
@@ -76,6 +78,12 @@ async fn accept(
         appended.map_err(|error| Refusal { code: "store_unavailable", problem: error.into() })?;
     let known = appended.iter().all(|one| *one == Appended::Duplicate);
     Ok(if known { "duplicate" } else { "accepted" })
+}
+
+/// The provider asks again later; nothing of it was kept.
+fn unready(unready: Unready) -> Refusal {
+    let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, "provider_unreachable");
+    Refusal { code, problem: Problem::new(status, code, unready.0) }
 }
 
 fn input(callbacks: &dyn Callbacks, notice: Notice) -> (String, InboxBody) {

@@ -29,6 +29,7 @@ use crate::clock::Clock;
 use crate::core::case::Case;
 use crate::core::ids::{CaseId, GatewayId};
 use crate::core::policy::Policy;
+use crate::core::reputation::Ceilings;
 use crate::gateway::Gateway;
 use crate::gateway::history::Completeness;
 use crate::message::Brand;
@@ -41,6 +42,7 @@ mod card_numbers;
 mod dashboard;
 mod health;
 pub mod link;
+mod messages;
 pub mod pages;
 mod pay;
 mod problem;
@@ -139,6 +141,8 @@ pub struct AppState {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The policy of new cases.
     pub policy: Arc<Policy>,
+    /// Above which a channel is stopped.
+    pub ceilings: Ceilings,
     /// What a merchant's own front end is told of customers who owe.
     pub access: Access,
     /// Signs card-update links: [`Store::link_key`].

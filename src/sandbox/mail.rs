@@ -1,7 +1,9 @@
 //! A mail server that keeps what it is given: for the demo and for tests.
 //!
 //! Why here: the e-mail channel is tried over real TCP and real SMTP, without anything leaving the
-//! machine. Trouble can be ordered in advance, one for each delivery.
+//! machine. It speaks TLS from the first byte, or after `STARTTLS`, where it is given a
+//! certificate. Trouble can be ordered in advance, one for each delivery: refused, put off, broken
+//! off, never answered.
 //!
 //! What must stay true: it listens on this machine only; what it answered 250 to is in
 //! [`MailSink::messages`].
@@ -10,12 +12,15 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 mod mime;
+pub mod tls;
+
+use tls::Tls;
 
 /// The largest mail that is taken.
 const MAX_MAIL: usize = 1 << 20;
@@ -49,6 +54,10 @@ impl CaughtMail {
 pub enum Trouble {
     /// The connection is closed instead of an answer to `MAIL FROM`.
     CloseAtMail,
+    /// `MAIL FROM` is never answered.
+    SilentAtMail,
+    /// The mail is kept, and the content is never answered.
+    SilentAfterContent,
     /// The mail is kept, and the connection is closed instead of an answer.
     CloseAfterContent,
     /// This answer to the content, e.g. `451 4.3.0 try again`.
@@ -62,6 +71,7 @@ struct Kept {
     mails: Vec<CaughtMail>,
     troubles: VecDeque<Trouble>,
     connections: usize,
+    encrypted: usize,
 }
 
 type Shared = Arc<Mutex<Kept>>;
@@ -71,22 +81,38 @@ pub struct MailSink {
     /// Where it listens.
     pub addr: SocketAddr,
     kept: Shared,
+    url: String,
     task: JoinHandle<()>,
 }
 
 impl MailSink {
-    /// Listens on a free port of this machine.
+    /// Listens on a free port of this machine, without TLS.
     pub async fn start() -> std::io::Result<Self> {
+        Self::start_with(Tls::None).await
+    }
+
+    /// Listens on a free port of this machine.
+    pub async fn start_with(tls: Tls) -> std::io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let addr = listener.local_addr()?;
+        let url = match &tls {
+            Tls::None => format!("smtp://{addr}"),
+            Tls::Offered(_) => format!("smtp://localhost:{}?tls=required", addr.port()),
+            Tls::Wrapped(_) => format!("smtps://localhost:{}", addr.port()),
+        };
         let kept = Shared::default();
-        let task = tokio::spawn(accept(listener, Arc::clone(&kept)));
-        Ok(Self { addr, kept, task })
+        let task = tokio::spawn(accept(listener, Arc::clone(&kept), tls));
+        Ok(Self { addr, kept, url, task })
     }
 
     /// Its URL, as for `email.smtp_url`.
     pub fn url(&self) -> String {
-        format!("smtp://{}", self.addr)
+        self.url.clone()
+    }
+
+    /// How many connections were encrypted so far.
+    pub fn encrypted(&self) -> usize {
+        lock(&self.kept).encrypted
     }
 
     /// What it was given so far, oldest first.
@@ -115,23 +141,46 @@ fn lock(kept: &Shared) -> MutexGuard<'_, Kept> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn accept(listener: TcpListener, kept: Shared) {
+async fn accept(listener: TcpListener, kept: Shared, tls: Tls) {
     let mut sessions = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         lock(&kept).connections += 1;
-        let kept = Arc::clone(&kept);
+        let (kept, tls) = (Arc::clone(&kept), tls.clone());
         sessions.spawn(async move {
-            let _ = Session::new(stream, kept).run().await;
+            let _ = begin(Box::new(stream), kept, tls).await;
         });
         while sessions.try_join_next().is_some() {}
     }
 }
 
+async fn begin(stream: Io, kept: Shared, tls: Tls) -> std::io::Result<()> {
+    let (stream, offered) = match tls {
+        Tls::None => (stream, None),
+        Tls::Offered(acceptor) => (stream, Some(acceptor)),
+        Tls::Wrapped(acceptor) => (encrypt(&acceptor, stream, &kept).await?, None),
+    };
+    Session::new(stream, kept, offered).run().await
+}
+
+async fn encrypt(acceptor: &TlsAcceptor, stream: Io, kept: &Shared) -> std::io::Result<Io> {
+    let stream = acceptor.accept(stream).await?;
+    lock(kept).encrypted += 1;
+    Ok(Box::new(stream))
+}
+
+/// What a session talks over.
+trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+type Io = Box<dyn Wire>;
+
 /// One connection.
 struct Session {
-    lines: BufReader<OwnedReadHalf>,
-    out: OwnedWriteHalf,
+    io: BufReader<Io>,
     kept: Shared,
+    /// What `STARTTLS` is answered with; `None`: it is not offered, or was taken up.
+    tls: Option<TlsAcceptor>,
     from: String,
     to: Vec<String>,
     trouble: Option<Trouble>,
@@ -141,10 +190,9 @@ struct Session {
 type Goes = std::io::Result<bool>;
 
 impl Session {
-    fn new(stream: TcpStream, kept: Shared) -> Self {
-        let (input, out) = stream.into_split();
-        let lines = BufReader::new(input);
-        Self { lines, out, kept, from: String::new(), to: Vec::new(), trouble: None }
+    fn new(stream: Io, kept: Shared, tls: Option<TlsAcceptor>) -> Self {
+        let io = BufReader::new(stream);
+        Self { io, kept, tls, from: String::new(), to: Vec::new(), trouble: None }
     }
 
     async fn run(mut self) -> std::io::Result<()> {
@@ -152,15 +200,35 @@ impl Session {
         let mut line = String::new();
         loop {
             line.clear();
-            if self.lines.read_line(&mut line).await? == 0 || !self.answer(line.trim_end()).await? {
+            if self.io.read_line(&mut line).await? == 0 {
+                return Ok(());
+            }
+            let said = line.trim_end();
+            if said.eq_ignore_ascii_case("STARTTLS") {
+                self = self.start_tls().await?;
+            } else if !self.answer(said).await? {
                 return Ok(());
             }
         }
     }
 
+    async fn start_tls(mut self) -> std::io::Result<Self> {
+        let Some(acceptor) = self.tls.take() else {
+            self.say("502 5.5.1 unknown command").await?;
+            return Ok(self);
+        };
+        self.say("220 2.0.0 go on").await?;
+        // What was sent before is forgotten, as RFC 3207 asks for: nobody can slip a command in.
+        let stream = encrypt(&acceptor, self.io.into_inner(), &self.kept).await?;
+        Ok(Self::new(stream, self.kept, None))
+    }
+
     async fn answer(&mut self, line: &str) -> Goes {
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         match verb.as_str() {
+            "EHLO" if self.tls.is_some() => {
+                self.say("250-recoup\r\n250-STARTTLS\r\n250-8BITMIME\r\n250 SMTPUTF8").await
+            }
             "EHLO" => self.say("250-recoup\r\n250-8BITMIME\r\n250 SMTPUTF8").await,
             "HELO" | "NOOP" => self.say("250 OK").await,
             "RSET" => {
@@ -182,8 +250,10 @@ impl Session {
     async fn mail(&mut self, line: &str) -> Goes {
         self.forget();
         self.trouble = lock(&self.kept).troubles.pop_front();
-        if self.trouble == Some(Trouble::CloseAtMail) {
-            return Ok(false);
+        match self.trouble {
+            Some(Trouble::CloseAtMail) => return Ok(false),
+            Some(Trouble::SilentAtMail) => return self.fall_silent().await,
+            _ => {}
         }
         self.from = path_of(line);
         self.say("250 2.1.0 OK").await
@@ -210,6 +280,10 @@ impl Session {
                 self.keep(raw);
                 Ok(false)
             }
+            Some(Trouble::SilentAfterContent) => {
+                self.keep(raw);
+                self.fall_silent().await
+            }
             _ => {
                 let number = self.keep(raw);
                 self.say(&format!("250 2.0.0 OK: kept as {number}")).await
@@ -223,7 +297,7 @@ impl Session {
         let mut line = String::new();
         loop {
             line.clear();
-            if self.lines.read_line(&mut line).await? == 0 || raw.len() > MAX_MAIL {
+            if self.io.read_line(&mut line).await? == 0 || raw.len() > MAX_MAIL {
                 return Ok(None);
             }
             if line.trim_end_matches(['\r', '\n']) == "." {
@@ -255,8 +329,18 @@ impl Session {
     }
 
     async fn say(&mut self, answer: &str) -> Goes {
-        self.out.write_all(format!("{answer}\r\n").as_bytes()).await?;
+        self.io.write_all(format!("{answer}\r\n").as_bytes()).await?;
+        self.io.flush().await?;
         Ok(true)
+    }
+
+    /// Answers nothing until the other side goes.
+    async fn fall_silent(&mut self) -> Goes {
+        let mut line = String::new();
+        while self.io.read_line(&mut line).await? > 0 {
+            line.clear();
+        }
+        Ok(false)
     }
 }
 

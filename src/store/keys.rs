@@ -9,7 +9,8 @@
 //! | records | `card/{key}` `case/{id}` `closed/{case}` `customer/{id}` `effect/{id}` | |
 //! | | `input/{number}` `ledger/{case}/{sequence}` `message/{id}` `policy/{version}` | |
 //! | | `outcome/{number}` `waiting/{number}` | |
-//! | of the store | `meta/{name}` | marker, link key, run, test clock, next numbers, learning |
+//! | of the store | `meta/{name}` | marker, link key, run, test clock, next numbers, learned, |
+//! | | | reputation |
 //! | derived | `x/…` | index rows and counts; rebuilt by an import, never exported |
 //! | parts | `~/{key}/{n}` | of a record that is too long for one row (`store::record`) |
 //!
@@ -48,6 +49,8 @@ pub(crate) const TEST_CLOCK: &str = "meta/test_clock";
 pub(crate) const LEARNED: &str = "meta/learned";
 /// What was learned about gateways, when it was last kept whole.
 pub(crate) const ROUTING: &str = "meta/routing";
+/// How the messages of each channel were received.
+pub(crate) const REPUTATION: &str = "meta/reputation";
 /// Under this stand the newest outcomes that taught about gateways.
 pub(crate) const OUTCOMES: &str = "outcome/";
 /// The number that the next input gets.

@@ -30,6 +30,7 @@ use crate::core::learning::routing::Routing;
 use crate::core::learning::{Learned, Relearn};
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::{MessageKind, Policy};
+use crate::core::reputation::{ChannelOrder, Reputation};
 
 mod keys;
 pub mod memory;
@@ -145,6 +146,13 @@ pub enum InboxBody {
         message: MessageId,
         /// What became of it.
         report: Report,
+    },
+    /// A person stops a channel for all customers, or lifts a stop.
+    Channel {
+        /// Which.
+        channel: Channel,
+        /// What they order.
+        order: ChannelOrder,
     },
     /// Somebody answered a message with a word that means yes or no to further ones.
     Reply {
@@ -296,6 +304,8 @@ pub struct Commit {
     /// What was learned of days up to now, where a case taught something. What it says of gateways
     /// is passed over: that stands in the next two.
     pub learned: Option<Arc<Learned>>,
+    /// How the messages of each channel were received up to now, where that changed.
+    pub reputation: Option<Reputation>,
     /// What attempts taught about their gateways, each under its number. A number that is taken
     /// refuses the commit as applied before.
     pub outcomes: Vec<(u64, Outcome)>,
@@ -374,6 +384,9 @@ pub trait Store: Send + Sync {
 
     /// What was learned, from cases that ended and from attempts; empty where there were none.
     async fn learned(&self) -> Result<Arc<Learned>, StoreError>;
+
+    /// How the messages of each channel were received; nothing where none went out.
+    async fn reputation(&self) -> Result<Reputation, StoreError>;
 
     /// The outcomes of attempts from this number on that are still kept, oldest first.
     async fn outcomes(&self, from: u64) -> Result<Vec<Outcome>, StoreError>;

@@ -14,24 +14,29 @@ use jiff::Timestamp;
 
 use super::Gateways;
 use super::about::{end_of, is_about_customer, is_about_subscription, refuse, settles};
-use super::executor::{dropped, returned};
 use super::intake::{Intake, Taken};
 use crate::core::card::Card;
 use crate::core::case::step::{self, Around, Step};
-use crate::core::case::{self, Case, cards_around, customer_key, events, leaving};
+use crate::core::case::{self, Case, cards_around, customer_key, events};
 use crate::core::customer::Customer;
-use crate::core::effect::{ChargeOutcome, Order, Outcome};
+use crate::core::effect::Outcome;
 use crate::core::event::{Event, EventKind};
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId};
 use crate::core::input::{Input, OperatorAction};
 use crate::core::learning::Learned;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
-use crate::store::{CaseWrite, Commit, MessageRecord, OutboxEntry, Store, StoreError};
+use crate::core::reputation::{Ceilings, Reputation};
+use crate::store::{CaseWrite, Commit, MessageRecord, Store, StoreError};
 
 mod learned;
+mod leaving;
 mod people;
+mod reputation;
 mod together;
+
+pub use leaving::Vetted;
+pub use reputation::show as show_reputation;
 
 /// Inputs that are applied in one transaction at most.
 pub(super) const BATCH: usize = 256;
@@ -54,6 +59,7 @@ pub struct Applier {
     store: Arc<dyn Store>,
     gateways: Gateways,
     policy: Arc<Policy>,
+    ceilings: Ceilings,
     policies: tokio::sync::Mutex<HashMap<String, Arc<Policy>>>,
     /// What was learned, as the last commit left it; `None`: to be read from the store.
     learned: std::sync::Mutex<Option<Arc<Learned>>>,
@@ -63,7 +69,14 @@ impl Applier {
     /// An applier that opens new cases under `policy`.
     pub fn new(store: Arc<dyn Store>, gateways: Gateways, policy: Arc<Policy>) -> Self {
         let (policies, learned) = Default::default();
-        Self { store, gateways, policy, policies, learned }
+        Self { store, gateways, policy, ceilings: Ceilings::default(), policies, learned }
+    }
+
+    /// With these ceilings, above which a channel is stopped.
+    #[must_use]
+    pub fn under(mut self, ceilings: Ceilings) -> Self {
+        self.ceilings = ceilings;
+        self
     }
 
     /// Applies what waits in the inbox. Returns how many inputs were taken up.
@@ -122,36 +135,6 @@ impl Applier {
         batch.commit().await
     }
 
-    /// Looks once more at charges and messages that are about to leave. Gives those that may, and
-    /// what came of the others, which nobody began.
-    pub async fn vet(
-        &self,
-        claimed: Vec<OutboxEntry>,
-        now: Timestamp,
-    ) -> Result<(Vec<OutboxEntry>, Vec<Returned>), StoreError> {
-        let (mut leaving, mut withdrawn) = (Vec::with_capacity(claimed.len()), Vec::new());
-        let mut batch = Batch::new(self, now);
-        for mut entry in claimed {
-            // What an earlier run had begun is not begun again: nothing leaves.
-            let why = match entry.claimed_by {
-                None => batch.why_withdrawn(&entry).await?,
-                Some(_) => None,
-            };
-            match (why, &entry.effect.order) {
-                (Some(why), Order::Charge(_)) => {
-                    let outcome = Outcome::Charge(ChargeOutcome::NotSent { why });
-                    withdrawn.push(returned(&entry, outcome));
-                }
-                (Some(why), _) => withdrawn.push(returned(&entry, dropped(&why))),
-                (None, _) => {
-                    batch.bring_up_to_date(&mut entry).await?;
-                    leaving.push(entry);
-                }
-            }
-        }
-        Ok((leaving, withdrawn))
-    }
-
     async fn policy(&self, version: &str) -> Result<Arc<Policy>, StoreError> {
         let mut known = self.policies.lock().await;
         if let Some(policy) = known.get(version) {
@@ -176,6 +159,7 @@ struct Batch<'a> {
     cards: BTreeMap<CardKey, (Card, bool)>,
     absent: BTreeSet<CardKey>,
     learned: Option<Arc<Learned>>,
+    reputation: Option<Reputation>,
 }
 
 impl<'a> Batch<'a> {
@@ -189,6 +173,7 @@ impl<'a> Batch<'a> {
             cards: BTreeMap::new(),
             absent: BTreeSet::new(),
             learned: None,
+            reputation: None,
         }
     }
 
@@ -316,17 +301,6 @@ impl<'a> Batch<'a> {
         Ok(here || self.store().is_closed(id).await?)
     }
 
-    async fn why_withdrawn(&mut self, entry: &OutboxEntry) -> Result<Option<String>, StoreError> {
-        if !matches!(entry.effect.order, Order::Charge(_) | Order::Send(_)) {
-            return Ok(None);
-        }
-        let Some(case) = self.case(&entry.effect.case).await? else { return Ok(None) };
-        let policy = self.applier.policy(&case.policy_version).await?;
-        let customer = self.customer(&case.customer_key()).await?;
-        let around = self.around(customer, Some(&case)).await?;
-        Ok(leaving::withdrawn(&case, &entry.effect.order, &around, &policy, self.now))
-    }
-
     /// Takes one step of a case that exists, and those that follow from it for the customer's other
     /// cases. An input for a case that does not exist is dropped.
     async fn input(&mut self, id: &CaseId, input: &Input) -> Result<(), StoreError> {
@@ -350,6 +324,7 @@ impl<'a> Batch<'a> {
         before.siblings = self.siblings_of(&case).await?;
         let mut around = before.clone();
         let step = step::step(case.clone(), input, &mut around, &policy, self.now);
+        self.hear((&case, &before.customer), (&step.case, &around.customer)).await?;
         learned::let_go(&step, [&mut before, &mut around]);
         self.teach(case.state, &step.case, &around, &policy);
         self.teach_routing(&step.outcomes);
@@ -456,7 +431,9 @@ impl<'a> Batch<'a> {
         self.commit.cards = cards.map(|(card, _)| card).collect();
         if self.commit != Commit::default() {
             self.keep_routing().await?;
+            let told = self.commit.reputation.clone();
             self.applier.store.commit(self.commit).await?;
+            told.iter().for_each(reputation::show);
         }
         if let Some(learned) = self.learned {
             self.applier.remember(learned);

@@ -13,8 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::apply::Returned;
 use super::intake::count_unknown;
-use super::{Gateways, Postman};
+use super::{Gateways, Handed, Postman};
 use crate::core::case::MessageStatus;
+use crate::core::case::leaving::STALE_MESSAGE;
 use crate::core::customer::Channel;
 use crate::core::delivery::address_key;
 use crate::core::effect::{
@@ -26,8 +27,6 @@ use crate::store::{MessageRecord, OutboxEntry};
 
 /// A charge that could not be sent for so long is decided anew.
 const STALE_CHARGE: SignedDuration = SignedDuration::from_hours(1);
-/// A message that is so late is not sent.
-const STALE_MESSAGE: SignedDuration = SignedDuration::from_hours(48);
 /// How often a call that may be repeated is made before the core hears that it failed.
 const TRIES: u32 = 12;
 /// Waits between two of them; the last goes on.
@@ -68,7 +67,7 @@ impl Executor {
             }
             Order::Charge(order) => Outcome::Charge(self.charge(order).await),
             Order::Check(order) => Outcome::Checked(self.check(order).await),
-            Order::Send(order) if begun => return uncertain(entry, order, now),
+            Order::Send(order) if begun => return self.uncertain(entry, order, now),
             Order::Send(_) if late > STALE_MESSAGE => dropped("it would have come too late"),
             Order::Send(order) => return self.send(entry, order, now).await,
             order => match self.call(order, key).await {
@@ -168,37 +167,45 @@ impl Executor {
 
     async fn send(&self, entry: &OutboxEntry, order: &MessageOrder, now: Timestamp) -> Performed {
         let case = &entry.effect.case;
-        let (outcome, to) = match self.postman.send(case, order).await {
-            Ok(sent) => sent,
+        let handed = match self.postman.send(case, order).await {
+            Ok(handed) => handed,
             Err(answer) if entry.tries < TRIES => {
                 let code = reply_code(&answer);
                 tracing::info!(id = %order.id, code, "a message waits for its provider");
                 return Performed::Again(now + wait(entry.tries));
             }
-            Err(answer) => (SendOutcome::Failed { answer }, String::new()),
+            Err(answer) => {
+                let said = self.postman.words(case, order);
+                Handed { said, ..Handed::of(SendOutcome::Failed { answer }) }
+            }
         };
-        metrics::counter!("recoup_messages_total", "channel" => order.channel.as_str(),
-            "outcome" => outcome_word(&outcome))
-        .increment(1);
-        let message = record(entry, order, &outcome, (to, now));
-        let mut returned = returned(entry, Outcome::Sent(outcome));
-        returned.message = message;
-        Performed::Done(Box::new(returned))
+        settled(entry, order, handed, now)
+    }
+
+    /// An earlier run had begun to send it: it is not sent again, and it is shown. What it says is
+    /// as of now.
+    fn uncertain(&self, entry: &OutboxEntry, order: &MessageOrder, now: Timestamp) -> Performed {
+        let to = match order.channel {
+            Channel::Email => &order.contact.email,
+            Channel::Sms | Channel::Whatsapp => &order.contact.phone,
+        };
+        let handed = Handed {
+            to: to.clone().unwrap_or_default(),
+            said: self.postman.words(&entry.effect.case, order),
+            answer: "the process ended while it was being sent".to_owned(),
+            ..Handed::of(SendOutcome::Unknown)
+        };
+        settled(entry, order, handed, now)
     }
 }
 
-/// An earlier run had begun to send it: it is not sent again, and it is shown.
-fn uncertain(entry: &OutboxEntry, order: &MessageOrder, now: Timestamp) -> Performed {
+/// What came of a message, with what is kept of it.
+fn settled(entry: &OutboxEntry, order: &MessageOrder, handed: Handed, now: Timestamp) -> Performed {
     metrics::counter!("recoup_messages_total", "channel" => order.channel.as_str(),
-        "outcome" => "uncertain")
+        "outcome" => outcome_word(&handed.outcome))
     .increment(1);
-    let to = match order.channel {
-        Channel::Email => &order.contact.email,
-        Channel::Sms | Channel::Whatsapp => &order.contact.phone,
-    };
-    let to = to.clone().unwrap_or_default();
-    let message = record(entry, order, &SendOutcome::Unknown, (to, now));
-    let outcome = Outcome::Sent(SendOutcome::Unknown);
+    let message = record(entry, order, &handed, now);
+    let outcome = Outcome::Sent(handed.outcome);
     Performed::Done(Box::new(Returned { message, ..returned(entry, outcome) }))
 }
 
@@ -222,9 +229,18 @@ fn outcome_word(outcome: &SendOutcome) -> &'static str {
 fn record(
     entry: &OutboxEntry,
     order: &MessageOrder,
-    outcome: &SendOutcome,
-    (to, at): (String, Timestamp),
+    handed: &Handed,
+    at: Timestamp,
 ) -> Option<MessageRecord> {
+    let (status, answer) = match &handed.outcome {
+        SendOutcome::Dropped { .. } => return None,
+        SendOutcome::Failed { answer }
+        | SendOutcome::Unreachable { answer }
+        | SendOutcome::Unwanted { answer } => (MessageStatus::Failed, answer),
+        SendOutcome::Sent { answer, .. } => (MessageStatus::Sent, answer),
+        SendOutcome::Unknown => (MessageStatus::Unknown, &handed.answer),
+    };
+    let to = handed.to.clone();
     let blank = MessageRecord {
         id: order.id.clone(),
         case: entry.effect.case.clone(),
@@ -237,27 +253,16 @@ fn record(
         subject: String::new(),
         text: String::new(),
         html: None,
-        answer: String::new(),
-        status: MessageStatus::Unknown,
+        answer: answer.clone(),
+        status,
     };
-    Some(match outcome {
-        SendOutcome::Dropped { .. } => return None,
-        SendOutcome::Failed { answer }
-        | SendOutcome::Unreachable { answer }
-        | SendOutcome::Unwanted { answer } => {
-            MessageRecord { answer: answer.clone(), status: MessageStatus::Failed, ..blank }
-        }
-        SendOutcome::Sent { answer, subject, text, html, locale } => MessageRecord {
-            locale: locale.clone(),
-            subject: subject.clone(),
-            text: text.clone(),
-            html: html.clone(),
-            answer: answer.clone(),
-            status: MessageStatus::Sent,
-            ..blank
-        },
-        SendOutcome::Unknown => blank,
-    })
+    let (locale, subject, text, html) = match (&handed.outcome, &handed.said) {
+        (SendOutcome::Sent { locale, subject, text, html, .. }, _) => (locale, subject, text, html),
+        (_, Some(said)) => (&said.locale, &said.subject, &said.text, &said.html),
+        (_, None) => return Some(blank),
+    };
+    let (locale, subject, text) = (locale.clone(), subject.clone(), text.clone());
+    Some(MessageRecord { locale, subject, text, html: html.clone(), ..blank })
 }
 
 fn failed(order: &Order, why: String) -> Outcome {

@@ -27,6 +27,7 @@ use crate::clock::Clock;
 use crate::core::effect::{MessageOrder, SendOutcome};
 use crate::core::ids::{CaseId, EffectId, GatewayId};
 use crate::gateway::Gateway;
+use crate::message::Rendered;
 use crate::store::{Commit, OutboxEntry, Store, StoreError};
 
 mod about;
@@ -36,7 +37,7 @@ mod intake;
 mod postman;
 mod reconcile;
 
-pub use apply::{Applier, Returned};
+pub use apply::{Applier, Returned, Vetted, show_reputation};
 pub use executor::Executor;
 pub(crate) use executor::Performed;
 pub use postman::{BrandedPost, Links};
@@ -70,15 +71,36 @@ impl Gateways {
     }
 }
 
+/// A message that was handed over, or may have been.
+#[derive(Debug, Clone)]
+pub struct Handed {
+    /// What came of it.
+    pub outcome: SendOutcome,
+    /// To whom; empty where nobody is reached. Never logged.
+    pub to: String,
+    /// What it says; none where it could not be rendered.
+    pub said: Option<Rendered>,
+    /// What happened, where the outcome has no words of its own.
+    pub answer: String,
+}
+
+impl Handed {
+    /// One of which only the outcome is known.
+    pub fn of(outcome: SendOutcome) -> Self {
+        Self { outcome, to: String::new(), said: None, answer: String::new() }
+    }
+}
+
 /// Renders a message and hands it to its channel.
 #[async_trait]
 pub trait Postman: Send + Sync {
-    /// What came of it, and to whom it went; or the provider's words when it may go later.
-    async fn send(
-        &self,
-        case: &CaseId,
-        order: &MessageOrder,
-    ) -> Result<(SendOutcome, String), String>;
+    /// What came of it; or the provider's words when it may go later.
+    async fn send(&self, case: &CaseId, order: &MessageOrder) -> Result<Handed, String>;
+
+    /// What it says, without sending it.
+    fn words(&self, _case: &CaseId, _order: &MessageOrder) -> Option<Rendered> {
+        None
+    }
 }
 
 /// What can be asked of a running worker.
@@ -206,10 +228,11 @@ impl Worker {
         if room > 0 {
             let claimed = self.store.claim(now, room).await?;
             busy |= !claimed.is_empty();
-            let (leaving, withdrawn) = self.applier.vet(claimed, now).await?;
+            let vetted = self.applier.vet(claimed, now).await?;
             // Applied by the next turn: first what may leave is under way.
-            self.returned.extend(withdrawn);
-            for entry in leaving {
+            self.returned.extend(vetted.withdrawn);
+            self.again.extend(vetted.waiting);
+            for entry in vetted.leaving {
                 let executor = self.executor.clone();
                 self.running.spawn(async move {
                     let performing = AssertUnwindSafe(executor.perform(&entry, now));

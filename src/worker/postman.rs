@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::Postman;
+use super::{Handed, Postman};
 use crate::channel::{Deliver, Delivery, Envelope};
 use crate::core::customer::Channel;
 use crate::core::effect::{MessageOrder, SendOutcome};
@@ -44,22 +44,18 @@ impl BrandedPost {
 
 #[async_trait]
 impl Postman for BrandedPost {
-    async fn send(
-        &self,
-        case: &CaseId,
-        order: &MessageOrder,
-    ) -> Result<(SendOutcome, String), String> {
+    async fn send(&self, case: &CaseId, order: &MessageOrder) -> Result<Handed, String> {
         let known = self.channels.iter().find(|channel| channel.channel() == order.channel);
         let Some(channel) = known.filter(|channel| channel.reaches(&order.contact)) else {
             let answer = format!("no {} channel reaches this customer", order.channel.as_str());
-            return Ok((SendOutcome::Failed { answer }, String::new()));
+            return Ok(Handed::of(SendOutcome::Failed { answer }));
         };
         let link = (self.links)(case);
         let rendered = match message::render(order, &self.brand, &link) {
             Ok(rendered) => rendered,
             Err(error) => {
                 let answer = format!("failed to {error}");
-                return Ok((SendOutcome::Failed { answer }, String::new()));
+                return Ok(Handed::of(SendOutcome::Failed { answer }));
             }
         };
         let to = address(order.channel, &order.contact);
@@ -72,14 +68,23 @@ impl Postman for BrandedPost {
             rendered,
             stop_link,
         };
-        match channel.deliver(&envelope).await {
-            Delivery::Accepted { answer } => Ok((sent(envelope.rendered, answer), to)),
-            Delivery::Later { answer } => Err(answer),
-            Delivery::Refused { answer } => Ok((SendOutcome::Failed { answer }, to)),
-            Delivery::Unreachable { answer } => Ok((SendOutcome::Unreachable { answer }, to)),
-            Delivery::Unwanted { answer } => Ok((SendOutcome::Unwanted { answer }, to)),
-            Delivery::Unknown { .. } => Ok((SendOutcome::Unknown, to)),
-        }
+        let mut happened = String::new();
+        let outcome = match channel.deliver(&envelope).await {
+            Delivery::Accepted { answer } => sent(envelope.rendered.clone(), answer),
+            Delivery::Later { answer } => return Err(answer),
+            Delivery::Refused { answer } => SendOutcome::Failed { answer },
+            Delivery::Unreachable { answer } => SendOutcome::Unreachable { answer },
+            Delivery::Unwanted { answer } => SendOutcome::Unwanted { answer },
+            Delivery::Unknown { answer } => {
+                happened = answer;
+                SendOutcome::Unknown
+            }
+        };
+        Ok(Handed { outcome, to, said: Some(envelope.rendered), answer: happened })
+    }
+
+    fn words(&self, case: &CaseId, order: &MessageOrder) -> Option<Rendered> {
+        message::render(order, &self.brand, &(self.links)(case)).ok()
     }
 }
 

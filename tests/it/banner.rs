@@ -45,6 +45,7 @@ fn asked(n: i64) -> recoup::core::case::Case {
         effect: EffectId(format!("eff_{n}")),
         kind: MessageKind::CardUpdate,
         channel: Channel::Email,
+        step: None,
         locale: Some("es".into()),
         at: case.opened_at,
         status: MessageStatus::Sent,

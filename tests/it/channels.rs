@@ -22,12 +22,12 @@ use crate::death::{TOKEN, World};
 
 const SID: &str = "AC00000000000000000000000000000000";
 const AUTH: &str = "twilio-auth-token";
-const PHONE: &str = "+573001234567";
+pub(crate) const PHONE: &str = "+573001234567";
 const ACCESS: &str = "whatsapp-access-token";
 
 /// What a double has been given, and how it answers.
 #[derive(Default)]
-struct Kept {
+pub(crate) struct Kept {
     sms: Vec<BTreeMap<String, String>>,
     hold: bool,
     refuse: Option<(u16, Value)>,
@@ -35,10 +35,10 @@ struct Kept {
 
 /// A Twilio that keeps what it is given.
 #[derive(Clone, Default)]
-struct Twilio(Arc<Mutex<Kept>>);
+pub(crate) struct Twilio(Arc<Mutex<Kept>>);
 
 impl Twilio {
-    async fn start() -> (Self, String) {
+    pub(crate) async fn start() -> (Self, String) {
         let twilio = Self::default();
         let route = "/2010-04-01/Accounts/{sid}/Messages.json";
         let app = Router::new().route(route, post(take)).with_state(twilio.clone());
@@ -48,7 +48,7 @@ impl Twilio {
         (twilio, base)
     }
 
-    fn sms(&self) -> Vec<BTreeMap<String, String>> {
+    pub(crate) fn sms(&self) -> Vec<BTreeMap<String, String>> {
         self.0.lock().unwrap().sms.clone()
     }
 }
@@ -84,7 +84,7 @@ async fn take(
     (StatusCode::CREATED, Json(json!({ "sid": format!("SM{number:032}"), "status": "queued" })))
 }
 
-fn sms_section(base: &str) -> String {
+pub(crate) fn sms_section(base: &str) -> String {
     format!(
         "schedule = {{ days = [1] }}\n[reminders]\nchannels = [\"email\", \"sms\"]\n\
          silent_attempts = 0\n[sms]\nprovider = \"twilio\"\naccount_sid = \"{SID}\"\n\
@@ -94,7 +94,7 @@ fn sms_section(base: &str) -> String {
 }
 
 /// A failure that only the customer can mend.
-async fn fail(world: &World, invoice: &str, customer: Value) {
+pub(crate) async fn fail(world: &World, invoice: &str, customer: Value) {
     let body = json!({
         "type": "invoice.payment_failed", "timestamp": "2026-01-05T13:00:00Z",
         "data": {
@@ -107,7 +107,7 @@ async fn fail(world: &World, invoice: &str, customer: Value) {
     assert!(world.advance(60).await);
 }
 
-async fn get(world: &World, path: &str) -> Value {
+pub(crate) async fn get(world: &World, path: &str) -> Value {
     let url = format!("http://{}/api/v1/{path}", world.address);
     world.client.get(url).bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap()
 }

@@ -11,13 +11,13 @@ use secrecy::SecretString;
 
 use crate::messages::{LINK, brand, order};
 
-const FROM: &str = "Café Nube <pagos@cafenube.example>";
+pub(crate) const FROM: &str = "Café Nube <pagos@cafenube.example>";
 
 fn channel(url: &str) -> EmailChannel {
     EmailChannel::new(&SecretString::from(url), FROM, "ayuda@cafenube.example").unwrap()
 }
 
-fn envelope(id: &str) -> Envelope {
+pub(crate) fn envelope(id: &str) -> Envelope {
     let order = order(MessageKind::CardUpdate, "es-CO");
     let rendered = render(&order, &brand(), LINK).unwrap();
     let case = CaseId::of(&GatewayId::from("stripe"), "in_1");
@@ -25,7 +25,7 @@ fn envelope(id: &str) -> Envelope {
     Envelope { id: MessageId::from(id), case, contact: order.contact, rendered, stop_link }
 }
 
-fn to(address: &str) -> Envelope {
+pub(crate) fn to(address: &str) -> Envelope {
     let contact = Contact { email: Some(address.to_owned()), ..Contact::default() };
     Envelope { contact, ..envelope("msg_1") }
 }

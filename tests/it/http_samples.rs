@@ -64,6 +64,7 @@ pub(crate) fn case(n: i64) -> Case {
         steps_done: 0,
         messages: Vec::new(),
         along: Vec::new(),
+        waits_because: None,
         timers: Default::default(),
         pending: Default::default(),
         payments: Vec::new(),

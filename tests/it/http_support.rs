@@ -324,6 +324,7 @@ impl Service {
             readiness: readiness.clone(),
             metrics: Arc::new(|| "recoup_up 1\n".to_owned()),
             policy: Arc::new(policy()),
+            ceilings: Default::default(),
             access: Access {
                 grace_days: Some(7),
                 banner_secret: Some(SecretString::from(BANNER_SECRET)),

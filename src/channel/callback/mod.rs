@@ -6,6 +6,7 @@
 //! What must stay true: nothing of a callback counts before its signature is right; an address
 //! leaves here as a digest only; what is about a message that is not ours is passed over.
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::core::consent::Standing;
@@ -17,7 +18,9 @@ use crate::gateway::{MalformedBody, Rejection, RejectionCode, WebhookRequest};
 pub mod postmark;
 pub mod resend;
 pub mod sendgrid;
+pub mod ses;
 mod signed;
+mod sns;
 pub mod twilio;
 pub mod whatsapp;
 mod words;
@@ -56,13 +59,29 @@ pub enum Told {
     },
 }
 
+/// What a check needs is not to be had now: the provider is asked to call again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("take the report: {0}")]
+pub struct Unready(pub &'static str);
+
 /// Reads the callbacks of one provider.
+#[async_trait]
 pub trait Callbacks: Send + Sync {
     /// Whose messages they are about.
     fn channel(&self) -> Channel;
 
+    /// Gets what the check needs from elsewhere, and trusts nothing of the callback meanwhile.
+    async fn prepare(&self, _request: &WebhookRequest<'_>) -> Result<(), Unready> {
+        Ok(())
+    }
+
     /// Checks the raw bytes as the provider signs them.
     fn verify(&self, request: &WebhookRequest<'_>) -> Result<(), Rejection>;
+
+    /// Does what a verified callback asks of its receiver.
+    async fn heed(&self, _request: &WebhookRequest<'_>) -> Result<(), Unready> {
+        Ok(())
+    }
 
     /// What a verified callback says. What is about nothing of ours is left out.
     fn read(&self, request: &WebhookRequest<'_>) -> Result<Vec<Notice>, MalformedBody>;
@@ -93,6 +112,15 @@ fn reply(id: String, channel: Channel, from: &str, text: &str, at: Timestamp) ->
 
 fn what(what: Happened, at: Timestamp, code: Option<String>) -> Report {
     Report { at, what, code }
+}
+
+/// Our header of the mail, among the headers that a provider gives back.
+fn reference_header(headers: &serde_json::Value) -> Option<&str> {
+    let is_ours = |header: &&serde_json::Value| {
+        let name = header.get("name").and_then(serde_json::Value::as_str);
+        name.is_some_and(|name| name.eq_ignore_ascii_case("x-recoup-message"))
+    };
+    headers.as_array()?.iter().find(is_ours)?.get("value")?.as_str()
 }
 
 /// Seconds since 1970, as a number or as text.

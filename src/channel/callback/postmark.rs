@@ -28,6 +28,7 @@ impl PostmarkCallbacks {
     }
 }
 
+#[async_trait::async_trait]
 impl Callbacks for PostmarkCallbacks {
     fn channel(&self) -> Channel {
         Channel::Email

@@ -29,6 +29,7 @@ impl ResendCallbacks {
     }
 }
 
+#[async_trait::async_trait]
 impl Callbacks for ResendCallbacks {
     fn channel(&self) -> Channel {
         Channel::Email
@@ -83,15 +84,6 @@ fn notice(kind: &str, event: &Value, id: &str) -> Option<Notice> {
         _ => return None,
     };
     let at = event.get("created_at").and_then(Value::as_str)?.parse().ok()?;
-    report(id.to_owned(), reference(event)?, what(happened, at, None))
-}
-
-/// Our header of the mail, as Resend gives it back.
-fn reference(event: &Value) -> Option<&str> {
-    let headers = event.pointer("/data/headers")?.as_array()?;
-    let name = |header: &&Value| {
-        let name = header.get("name").and_then(Value::as_str);
-        name.is_some_and(|name| name.eq_ignore_ascii_case("x-recoup-message"))
-    };
-    headers.iter().find(name)?.get("value")?.as_str()
+    let reference = super::reference_header(event.pointer("/data/headers")?)?;
+    report(id.to_owned(), reference, what(happened, at, None))
 }

@@ -31,6 +31,7 @@ impl SendgridCallbacks {
     }
 }
 
+#[async_trait::async_trait]
 impl Callbacks for SendgridCallbacks {
     fn channel(&self) -> Channel {
         Channel::Email

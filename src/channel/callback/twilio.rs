@@ -36,6 +36,7 @@ impl TwilioCallbacks {
     }
 }
 
+#[async_trait::async_trait]
 impl Callbacks for TwilioCallbacks {
     fn channel(&self) -> Channel {
         Channel::Sms

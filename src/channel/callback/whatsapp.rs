@@ -36,6 +36,7 @@ impl WhatsappCallbacks {
     }
 }
 
+#[async_trait::async_trait]
 impl Callbacks for WhatsappCallbacks {
     fn channel(&self) -> Channel {
         Channel::Whatsapp

@@ -224,6 +224,9 @@ fn ask_service(
 ) -> anyhow::Result<()> {
     let asked = backend::run(&args.backend, async |backend| {
         findings.gateways = gateways_of(backend).await?;
+        let channels = backend.get(&["channels"], &[]).await?;
+        let channels = channels["data"].as_array().cloned().unwrap_or_default();
+        findings.checks.extend(channels.iter().map(channel_goes));
         if args.reconcile {
             let body = json!({ "since": since, "repair": args.repair });
             let answer = backend.post_patiently(&["reconcile"], &body).await?;
@@ -244,6 +247,20 @@ fn ask_service(
     }
     findings.checks.extend(findings.gateways.iter().flat_map(unknown_codes).collect::<Vec<_>>());
     Ok(())
+}
+
+/// Whether messages go by a channel.
+fn channel_goes(channel: &Value) -> Check {
+    let name = channel["channel"].as_str().unwrap_or_default();
+    let title = format!("channel {name}");
+    match channel["stop"]["why"].as_str() {
+        None => Check::well(title, "messages go"),
+        Some(why) => Check::ill(
+            title,
+            format!("stopped for all customers: {why}"),
+            format!("find out why, mend it, then `recoup channels lift {name}`"),
+        ),
+    }
 }
 
 async fn gateways_of(backend: &Backend) -> anyhow::Result<Vec<Value>> {

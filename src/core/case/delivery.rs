@@ -144,8 +144,13 @@ impl Stepper<'_> {
         }
     }
 
+    /// Whether the message goes in the place of another one.
+    pub(super) fn is_chained(&self, index: usize) -> bool {
+        self.before(index).is_some()
+    }
+
     /// When the first message of this chain was meant to go.
-    fn first_of(&self, index: usize) -> Timestamp {
+    pub(super) fn first_of(&self, index: usize) -> Timestamp {
         let mut first = index;
         while let Some(before) = self.before(first) {
             first = before;
@@ -166,14 +171,8 @@ impl Stepper<'_> {
             tried.push(self.case.messages[before].channel);
             at = before;
         }
-        let customer = &self.around.customer;
-        let wanted = customer.channels.as_ref().unwrap_or(&self.policy.channels);
-        wanted.iter().copied().find(|channel| {
-            self.policy.channels.contains(channel)
-                && !tried.contains(channel)
-                && customer.reached_on(*channel)
-                && customer.may_be_written_to(*channel, &self.policy.contact.consent)
-        })
+        let open = self.around.open_channels(self.policy);
+        open.into_iter().find(|channel| !tried.contains(channel))
     }
 }
 

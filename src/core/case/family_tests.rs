@@ -81,6 +81,7 @@ impl Family {
             cards: self.cards.clone(),
             learned: Default::default(),
             siblings: together::in_order(siblings),
+            stopped: Default::default(),
         }
     }
 

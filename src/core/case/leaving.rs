@@ -6,7 +6,7 @@
 //! What must stay true: nothing leaves for a case that has ended or is held but the thank-you; no
 //! charge on a card that must never be charged; no message outside the contact policy (I4, I5, I6).
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::step::Around;
 use super::{Case, State};
@@ -14,7 +14,57 @@ use crate::core::contact::{self, Ask, Place};
 use crate::core::effect::{ChargeOrder, MessageOrder, Order, OwedInvoice};
 use crate::core::policy::{MessageKind, Policy};
 
-/// Why this order must not leave any more; `None` when it may.
+/// A message that is so late says nothing any more.
+pub const STALE_MESSAGE: SignedDuration = SignedDuration::from_hours(48);
+/// How long a message waits before it is asked again whether its channel is open.
+const ASK_AGAIN: SignedDuration = SignedDuration::from_hours(6);
+
+/// Whether an order may leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leave {
+    /// It may.
+    Goes,
+    /// To be asked again then: its channel is stopped for all customers, and no other one reaches
+    /// this one.
+    Waits(Timestamp),
+    /// It must not any more, and why.
+    Withdrawn(String),
+}
+
+impl Leave {
+    fn unless(why: Option<String>) -> Self {
+        why.map_or(Self::Goes, Self::Withdrawn)
+    }
+}
+
+/// Whether this order, which was to go at `wanted`, may leave.
+pub fn leave(
+    case: &Case,
+    order: &Order,
+    (around, policy): (&Around, &Policy),
+    (wanted, now): (Timestamp, Timestamp),
+) -> Leave {
+    let message = match order {
+        Order::Charge(charge) => return Leave::unless(charge_withdrawn(case, charge, around)),
+        Order::Send(message) => message,
+        _ => return Leave::Goes,
+    };
+    if let Some(why) = unwanted(case, message, (around, policy)) {
+        return Leave::Withdrawn(why);
+    }
+    if around.stopped.contains(&message.channel) {
+        let stopped = format!("{} is stopped for all customers", message.channel.as_str());
+        let too_late = wanted + STALE_MESSAGE + SignedDuration::from_secs(1);
+        return match around.open_channels(policy).is_empty() {
+            true if now < too_late => Leave::Waits(too_late.min(now + ASK_AGAIN)),
+            true => Leave::Withdrawn(format!("{stopped}, and now it would come too late")),
+            false => Leave::Withdrawn(stopped),
+        };
+    }
+    Leave::unless(not_now(case, message, (around, policy), now))
+}
+
+/// Why this order must not leave any more; `None` when it may, or may wait.
 pub fn withdrawn(
     case: &Case,
     order: &Order,
@@ -22,10 +72,9 @@ pub fn withdrawn(
     policy: &Policy,
     now: Timestamp,
 ) -> Option<String> {
-    match order {
-        Order::Charge(charge) => charge_withdrawn(case, charge, around),
-        Order::Send(message) => message_withdrawn(case, message, (around, policy), now),
-        _ => None,
+    match leave(case, order, (around, policy), (now, now)) {
+        Leave::Withdrawn(why) => Some(why),
+        Leave::Goes | Leave::Waits(_) => None,
     }
 }
 
@@ -42,11 +91,11 @@ fn charge_withdrawn(case: &Case, charge: &ChargeOrder, around: &Around) -> Optio
     Some(format!("the card must not be charged any more, {why}"))
 }
 
-fn message_withdrawn(
+/// Why nobody is to get the message any more.
+fn unwanted(
     case: &Case,
     message: &MessageOrder,
     (around, policy): (&Around, &Policy),
-    now: Timestamp,
 ) -> Option<String> {
     let thanks = message.kind == MessageKind::Recovered;
     let suits = if thanks { case.state == State::Recovered } else { !case.state.is_ended() };
@@ -64,9 +113,17 @@ fn message_withdrawn(
     }
     let mut reached = around.customer.clone();
     reached.contact = message.contact.clone();
-    if reached.suppressed_on(message.channel).is_some() {
-        return Some("nothing reaches this address".into());
-    }
+    let gone = reached.suppressed_on(message.channel).is_some();
+    gone.then(|| "nothing reaches this address".into())
+}
+
+/// Why it must not go at this moment.
+fn not_now(
+    case: &Case,
+    message: &MessageOrder,
+    (around, policy): (&Around, &Policy),
+    now: Timestamp,
+) -> Option<String> {
     let place = Place::of(&around.customer, policy);
     let mut others = around.customer.contacted_at.clone();
     if let Some(noted) = case.messages.iter().find(|m| m.id == message.id) {
@@ -87,4 +144,68 @@ fn message_withdrawn(
 pub fn still_owed(owed: &OwedInvoice, case: Option<&Case>) -> Option<OwedInvoice> {
     let case = case.filter(|case| !case.state.is_ended() && case.state != State::Paused)?;
     Some(OwedInvoice { amount: case.amount, ..owed.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::case::{tests_case, tests_policy};
+    use crate::core::customer::{Channel, Customer};
+    use crate::core::decline::Category;
+    use crate::core::event::Contact;
+    use crate::core::ids::MessageId;
+    use crate::core::policy::SubscriptionAction;
+
+    fn order(case: &Case, contact: &Contact) -> Order {
+        Order::Send(MessageOrder {
+            id: MessageId::of(&case.id, 1),
+            kind: MessageKind::CardUpdate,
+            channel: Channel::Email,
+            contact: contact.clone(),
+            amount: case.amount,
+            description: None,
+            last4: None,
+            category: Category::CredentialOutdated,
+            retry_at: None,
+            ends_at: None,
+            subscription_action: SubscriptionAction::Keep,
+            also_owed: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn what_a_stopped_channel_would_have_carried_waits_or_goes_by_another_one() {
+        let (case, mut policy) = (tests_case(), tests_policy());
+        policy.channels = vec![Channel::Email, Channel::Sms];
+        let contact = Contact { email: Some("ana@example.com".into()), ..Contact::default() };
+        let customer = Customer { contact: contact.clone(), ..Customer::new("cus_1") };
+        let mut around = Around {
+            customer,
+            cards: Default::default(),
+            learned: Default::default(),
+            siblings: Vec::new(),
+            stopped: [Channel::Email].into(),
+        };
+        let order = order(&case, &contact);
+        // Noon in Bogotá.
+        let wanted: Timestamp = "2026-11-21T17:00:00Z".parse().unwrap();
+        let hours = |hours| wanted + SignedDuration::from_hours(hours);
+        let leave = |around: &Around, now| leave(&case, &order, (around, &policy), (wanted, now));
+        assert_eq!(leave(&around, wanted), Leave::Waits(hours(6)));
+        // Nobody stops asking because a day is over; the last question is after two days.
+        let last = hours(48) + SignedDuration::from_secs(1);
+        assert_eq!(leave(&around, hours(30)), Leave::Waits(hours(36)));
+        assert_eq!(leave(&around, hours(47)), Leave::Waits(last));
+        let Leave::Withdrawn(why) = leave(&around, last) else { panic!("it would come too late") };
+        assert!(why.contains("too late"), "{why}");
+        // With a phone it goes there.
+        around.customer.contact.phone = Some("+573001234567".into());
+        let stopped = "email is stopped for all customers".to_owned();
+        assert_eq!(leave(&around, wanted), Leave::Withdrawn(stopped));
+        around.stopped.clear();
+        assert_eq!(leave(&around, wanted), Leave::Goes);
+        // Whoever wants none gets none, and nothing waits for them.
+        (around.customer.reminders_stopped, around.stopped) = (true, [Channel::Email].into());
+        assert_eq!(leave(&around, wanted), Leave::Withdrawn("the customer wants none".into()));
+    }
 }

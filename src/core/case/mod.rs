@@ -201,6 +201,9 @@ pub struct Message {
     pub kind: MessageKind,
     /// How it went.
     pub channel: Channel,
+    /// Which step of the campaign it is of, from 1; none: it is the thank-you.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
     /// In which language, once rendered.
     pub locale: Option<String>,
     /// When it was decided, then when it was sent.
@@ -330,6 +333,9 @@ pub struct Case {
     /// Messages of other cases of the customer that it went along in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub along: Vec<Along>,
+    /// Why the next message waits, as it was last told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_because: Option<String>,
     /// What is waited for.
     pub timers: BTreeMap<Timer, Timestamp>,
     /// Effects that have not come back.

@@ -199,9 +199,24 @@ impl Stepper<'_> {
 
     /// Nobody told us an address yet: the step waits for one, a day at a time.
     fn wait_for_address(&mut self) {
-        let text = "A message waits: no channel reaches the customer yet.";
-        self.note(EntryKind::Message, text);
+        let why = match self.stopped_channel(None) {
+            Some(channel) => format!("{} is stopped for all customers", channel.as_str()),
+            None => "no channel reaches the customer yet".to_owned(),
+        };
+        // Told once: it is looked at every day, and every day it would be the same.
+        if self.case.waits_because.as_ref() != Some(&why) {
+            self.note(EntryKind::Message, format!("A message waits: {why}."));
+            self.case.waits_because = Some(why);
+        }
         self.set_timer(Timer::Reminder, self.now + SignedDuration::from_hours(24));
+    }
+
+    /// A channel that would do, this one first, if it were not stopped for all.
+    pub(super) fn stopped_channel(&self, first: Option<Channel>) -> Option<Channel> {
+        let reached = self.around.channels_but_for_stops(self.policy);
+        let stopped =
+            |channel: &Channel| reached.contains(channel) && self.around.stopped.contains(channel);
+        first.filter(stopped).or_else(|| reached.iter().copied().find(stopped))
     }
 
     fn category(&self) -> Category {
@@ -225,15 +240,8 @@ impl Stepper<'_> {
 
     /// This channel, where it reaches the customer and they agree to it; else the first that does.
     fn channel_or_next(&self, first: Option<Channel>) -> Option<Channel> {
-        let customer = &self.around.customer;
-        let wanted = customer.channels.as_ref().unwrap_or(&self.policy.channels);
-        let reaches = |channel: &Channel| {
-            self.policy.channels.contains(channel)
-                && wanted.contains(channel)
-                && customer.may_be_written_to(*channel, &self.policy.contact.consent)
-                && customer.reached_on(*channel)
-        };
-        first.filter(reaches).or_else(|| wanted.iter().copied().find(reaches))
+        let open = self.around.open_channels(self.policy);
+        first.filter(|channel| open.contains(channel)).or_else(|| open.first().copied())
     }
 
     /// What a message of this step says, as things stand.
@@ -259,6 +267,7 @@ impl Stepper<'_> {
     }
 
     pub(super) fn send(&mut self, kind: MessageKind, channel: Channel, not_before: Timestamp) {
+        self.case.waits_because = None;
         let id = MessageId::of(&self.case.id, self.case.messages.len() as u32 + 1);
         let customer = &self.around.customer;
         let method = self
@@ -299,6 +308,7 @@ impl Stepper<'_> {
             effect,
             kind,
             channel,
+            step: (kind != MessageKind::Recovered).then_some(self.case.steps_done),
             locale: None,
             at: not_before,
             status: MessageStatus::Queued,
@@ -331,7 +341,8 @@ impl Stepper<'_> {
         if customer.reminders_stopped || customer.excluded {
             return;
         }
-        let Some(channel) = self.channel_or_next(Some(channel)) else { return };
+        let next = self.channel_or_next(Some(channel));
+        let Some(channel) = next.or_else(|| self.stopped_channel(Some(channel))) else { return };
         if let Some((at, _)) = self.allowed_from(channel, self.now) {
             self.send(MessageKind::Recovered, channel, at);
         }
@@ -387,14 +398,21 @@ impl Stepper<'_> {
     fn send_later(&mut self, index: usize, asked_at: Timestamp) {
         self.uncount(asked_at);
         let message = &self.case.messages[index];
-        let (kind, channel) = (message.kind, message.channel);
-        if !self.is_still_news(index, asked_at) {
+        let (kind, channel, id) = (message.kind, message.channel, message.id.clone());
+        // A provider that is away for days makes a chain of these: all of it has two days.
+        let since = if self.is_chained(index) { self.first_of(index) } else { asked_at };
+        if !self.is_still_news(index, since) {
             return;
         }
-        // A no to this channel may be what it was dropped for.
-        let Some(channel) = self.channel_or_next(Some(channel)) else { return };
+        // A no to this channel may be what it was dropped for. One that is stopped for all is no
+        // reason to lose it: it waits in the outbox.
+        let next = self.channel_or_next(Some(channel));
+        let Some(channel) = next.or_else(|| self.stopped_channel(Some(channel))) else { return };
         if let Some((at, _)) = self.allowed_from(channel, self.now) {
             self.send(kind, channel, at);
+            if let Some(new) = self.case.messages.last_mut() {
+                new.track.in_place_of = Some(id);
+            }
         }
     }
 

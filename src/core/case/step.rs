@@ -7,7 +7,7 @@
 //! What must stay true: a step is a function of its arguments. It takes one input, and asks for all
 //! effects of it at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use super::page::PageRecord;
 use super::together::Sibling;
 use super::{Case, MessageStatus, Next, Pending, State, Timer};
 use crate::core::card::Card;
-use crate::core::customer::Customer;
+use crate::core::customer::{Channel, Customer};
 use crate::core::effect::{Effect, Order, Outcome};
 use crate::core::event::{Event, EventKind};
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId};
@@ -38,9 +38,30 @@ pub struct Around {
     pub learned: Arc<Learned>,
     /// The other open cases of the customer, where the step may write; read, never changed.
     pub siblings: Vec<Sibling>,
+    /// The channels by which nothing goes, for all customers; read, never changed.
+    pub stopped: BTreeSet<Channel>,
 }
 
 impl Around {
+    /// The channels by which something may go to the customer, in their order.
+    pub fn open_channels(&self, policy: &Policy) -> Vec<Channel> {
+        let open = self.channels_but_for_stops(policy).into_iter();
+        open.filter(|channel| !self.stopped.contains(channel)).collect()
+    }
+
+    /// The same, as if no channel were stopped.
+    pub(super) fn channels_but_for_stops(&self, policy: &Policy) -> Vec<Channel> {
+        let customer = &self.customer;
+        let wanted = customer.channels.as_ref().unwrap_or(&policy.channels).iter().copied();
+        wanted
+            .filter(|channel| {
+                policy.channels.contains(channel)
+                    && customer.may_be_written_to(*channel, &policy.contact.consent)
+                    && customer.reached_on(*channel)
+            })
+            .collect()
+    }
+
     /// What was noted under a token alone counts on the card that it turned out to be.
     fn unite(&mut self) {
         for (former, now) in self.customer.former_cards() {
@@ -75,6 +96,7 @@ pub struct Step {
 /// before it loads the cards, since a new method may be a card that others have used.
 pub fn learn(customer: &mut Customer, gateway: &GatewayId, event: &Event) {
     customer.learn_contact(&event.contact);
+    customer.learn_from_gateway(&event.profile);
     let Some(facts) = &event.payment_method else { return };
     let Some(token) = &facts.token else { return };
     match event.kind {
@@ -126,6 +148,7 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
         steps_done: 0,
         messages: Vec::new(),
         along: Vec::new(),
+        waits_because: None,
         timers: BTreeMap::new(),
         pending: BTreeMap::new(),
         payments: Vec::new(),

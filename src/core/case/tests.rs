@@ -153,6 +153,7 @@ impl Story {
             cards: Default::default(),
             learned: Default::default(),
             siblings: Vec::new(),
+            stopped: Default::default(),
         };
         step::learn(&mut around.customer, &"stripe".into(), &event);
         around.customer.learn_method(&"backup".into(), &card("tok_1", "4242"));

@@ -10,6 +10,7 @@
 use secrecy::SecretString;
 use serde_json::Value;
 
+use crate::core::customer::{Profile, tags_of};
 use crate::core::decline::{Classified, Decline, RawDecline, bare_code};
 use crate::core::event::{Contact, Event, EventKind, NativeRetry, PaymentMethodFacts};
 use crate::core::money::Money;
@@ -73,6 +74,7 @@ fn fill(event: &mut Event, data: &Value) {
     }
     event.payment_method = method_of(data).known();
     event.contact = contact(data.get("customer").unwrap_or(&Value::Null));
+    event.profile = profile(data.get("customer").unwrap_or(&Value::Null));
     event.description = owned(data, "/description");
     event.idempotency_key = owned(data, "/idempotency_key");
 }
@@ -85,6 +87,16 @@ fn contact(customer: &Value) -> Contact {
         locale: owned(customer, "/locale"),
         time_zone: owned(customer, "/time_zone"),
         country: text(customer, "/country").and_then(facts::country),
+    }
+}
+
+/// What campaigns go by.
+fn profile(customer: &Value) -> Profile {
+    let tags = customer.get("tags").and_then(Value::as_array);
+    Profile {
+        tags: tags.map(|tags| tags_of(tags.iter().filter_map(Value::as_str))),
+        customer_since: text(customer, "/customer_since").and_then(|day| day.parse().ok()),
+        consents: Vec::new(),
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::charge::{META_ATTEMPT, META_INVOICE};
 use super::client::Client;
-use super::{look_up, view, webhook};
+use super::{look_up, objects, view, webhook};
 use crate::core::event::{Event, EventKind};
 use crate::core::ids::AttemptId;
 use crate::gateway::{CallError, WebhookRequest};
@@ -212,4 +212,7 @@ async fn add_contact(client: &Client, event: &mut Event) {
     keep(&mut contact.email, view::owned(&customer, "/email"));
     keep(&mut contact.phone, view::owned(&customer, "/phone"));
     keep(&mut contact.country, view::owned(&customer, "/address/country"));
+    let told = objects::profile(&customer);
+    keep(&mut event.profile.tags, told.tags);
+    keep(&mut event.profile.customer_since, told.customer_since);
 }

@@ -6,12 +6,14 @@
 //! What must stay true: on success there is no decline; an amount without a currency is nothing; an
 //! invoice that failed without its reason, and a payment without its invoice, say what to fetch.
 
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::kind::Change;
 use super::money::from_stripe;
 use super::refusal::charge_card;
 use super::webhook::{card_facts, decline_of_charge, decline_of_error};
+use crate::core::customer::{Profile, tags_of};
 use crate::core::decline::Decline;
 use crate::core::event::{Contact, Event, EventKind, NativeRetry, NeedsFetch, PaymentMethodFacts};
 use crate::core::money::Money;
@@ -95,6 +97,7 @@ fn from_invoice(event: &mut Event, invoice: &Value) {
         &[(invoice, "/customer_address/country"), (invoice, "/customer/address/country")],
     );
     event.contact.locale = owned(invoice, "/customer/preferred_locales/0");
+    event.profile = profile(expanded(invoice, "/customer"));
     event.description = [
         "/lines/data/0/description",
         "/lines/data/0/plan/nickname",
@@ -272,6 +275,19 @@ fn customer(event: &mut Event, customer: &Value) {
     event.payment_method = default.map(card_facts).and_then(PaymentMethodFacts::known);
     event.contact = contact(&[(customer, PLAIN)], &[(customer, "/address/country")]);
     event.contact.locale = owned(customer, "/preferred_locales/0");
+    event.profile = profile(customer);
+}
+
+/// The metadata of a customer in which a merchant keeps tags: `vip, yearly`.
+const TAGS: &str = "/metadata/recoup_tags";
+
+/// What campaigns go by: tags, and the day on which Stripe has had the customer since.
+pub(super) fn profile(customer: &Value) -> Profile {
+    Profile {
+        tags: customer.pointer(TAGS).and_then(Value::as_str).map(|tags| tags_of(tags.split(','))),
+        customer_since: time(customer, "/created").map(|at| at.to_zoned(TimeZone::UTC).date()),
+        consents: Vec::new(),
+    }
 }
 
 fn setup_intent(event: &mut Event, intent: &Value) {

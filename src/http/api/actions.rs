@@ -80,7 +80,7 @@ fn read_action(name: &str, body: &[u8]) -> Result<OperatorAction, Problem> {
 }
 
 /// The reason goes into the ledger and in front of people.
-fn reason(text: &str) -> Result<(), &'static str> {
+pub(super) fn reason(text: &str) -> Result<(), &'static str> {
     if text.chars().count() <= 500 { Ok(()) } else { Err("it is longer than 500 characters") }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::RawQuery;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::http::Problem;
@@ -40,6 +41,12 @@ impl Query {
     /// A parameter; an empty one is absent.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A parameter that is a time.
+    pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
+        let wrong = || Problem::query(name, "it must be a time, e.g. 2030-01-31T09:00:00Z");
+        self.get(name).map(|text| text.parse().map_err(|_| wrong())).transpose()
     }
 
     /// `limit`.

@@ -17,6 +17,7 @@ use super::{AppState, Problem, auth};
 mod actions;
 mod banner;
 mod cases;
+mod channels;
 mod clock;
 mod customers;
 mod gateways;
@@ -43,6 +44,8 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/api/v1/cases/{id}/ledger", get(cases::ledger))
         .route("/api/v1/cases/{id}/plan", get(plan::plan))
         .route("/api/v1/cases/{id}/{action}", post(actions::act))
+        .route("/api/v1/channels", get(channels::list))
+        .route("/api/v1/channels/{channel}/{order}", post(channels::order))
         .route("/api/v1/customers/{id}", put(customers::put))
         .route("/api/v1/customers/{id}/banner", get(banner::show))
         .route("/api/v1/customers/{id}/payment-methods", put(customers::put_methods))
@@ -53,7 +56,6 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         )
         .route("/api/v1/learning/merge", post(learning::merge).layer(whole()))
         .route("/api/v1/messages", get(messages::list))
-        .route("/api/v1/reports/messages", get(messages::report))
         .route("/api/v1/test-clock", get(clock::show));
     guarded(routes, state)
 }
@@ -67,6 +69,7 @@ pub(super) fn slow_routes(state: &AppState) -> Router<AppState> {
         .route("/api/v1/policies", get(policies::list).post(policies::keep))
         .route("/api/v1/policies/diff", post(policies::diff))
         .route("/api/v1/policies/{version}", get(policies::one))
+        .route("/api/v1/reports/messages", get(messages::report))
         .route("/api/v1/reports/recovery", get(reports::recovery));
     guarded(routes, state)
 }

@@ -49,5 +49,6 @@ pub(super) async fn around(
     let cards: Vec<_> = cards_around(&customer, Some(case), policy).into_iter().collect();
     let cards = state.store.cards(&cards).await?;
     let learned = state.store.learned().await?;
-    Ok(Around { customer, cards, learned, siblings: Vec::new() })
+    let stopped = state.store.reputation().await?.stopped();
+    Ok(Around { customer, cards, learned, siblings: Vec::new(), stopped })
 }

@@ -4,7 +4,6 @@
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::input::Query;
@@ -18,15 +17,6 @@ pub(super) async fn recovery(
     query: RawQuery,
 ) -> Result<Json<Value>, Problem> {
     let query = Query::read(query, &["since", "until"])?;
-    let span = Span { since: time(&query, "since")?, until: time(&query, "until")? };
+    let span = Span { since: query.time("since")?, until: query.time("until")? };
     Ok(Json(Recovery::of(&state, span).await?.json()))
-}
-
-fn time(query: &Query, name: &str) -> Result<Option<Timestamp>, Problem> {
-    let read = |text: &str| text.parse().ok();
-    query.get(name).map(|text| read(text).ok_or_else(|| wrong(name))).transpose()
-}
-
-fn wrong(name: &str) -> Problem {
-    Problem::query(name, "it must be a time, e.g. 2030-01-31T09:00:00Z")
 }

@@ -125,7 +125,9 @@ async fn offers_of(
     let keys: Vec<_> = cards_around(&customer, Some(case), &policy).into_iter().collect();
     let cards = state.store.cards(&keys).await?;
     let learned = state.store.learned().await?;
-    let around = Around { customer, cards, learned, siblings: Vec::new() };
+    // What may be offered on the page does not hang on how messages go.
+    let (siblings, stopped) = Default::default();
+    let around = Around { customer, cards, learned, siblings, stopped };
     Ok(offers(case, around, &policy, state.clock.now()))
 }
 

@@ -301,9 +301,13 @@ impl Driver {
         let claimed = self.survive(wait(process.store.claim(now, 64)))?;
         busy |= !claimed.is_empty();
         self.dies()?;
-        let (leaving, withdrawn) = self.survive(wait(process.applier.vet(claimed, now)))?;
-        self.survive(wait(process.applier.returned(withdrawn, now)))?;
-        for entry in leaving {
+        let vetted = self.survive(wait(process.applier.vet(claimed, now)))?;
+        self.survive(wait(process.applier.returned(vetted.withdrawn, now)))?;
+        if !vetted.waiting.is_empty() {
+            let commit = Commit { retried: vetted.waiting, ..Commit::default() };
+            self.survive(wait(process.store.commit(commit)))?;
+        }
+        for entry in vetted.leaving {
             self.spawn(entry, now)?;
         }
         Ok(busy)

@@ -25,7 +25,7 @@ use crate::gateway::Profile;
 use crate::gateway::{
     CallError, Gateway, HostedRequest, HostedSession, MalformedBody, Rejection, WebhookRequest,
 };
-use crate::worker::Postman;
+use crate::worker::{Handed, Postman};
 
 /// How long recoup waits for an answer.
 const TIME_OUT: SignedDuration = SignedDuration::from_secs(30);
@@ -304,11 +304,7 @@ pub(super) struct SimPostman(pub(super) Shared);
 
 #[async_trait]
 impl Postman for SimPostman {
-    async fn send(
-        &self,
-        case: &CaseId,
-        order: &MessageOrder,
-    ) -> Result<(SendOutcome, String), String> {
+    async fn send(&self, case: &CaseId, order: &MessageOrder) -> Result<Handed, String> {
         let (refused, at) = {
             let mut world = lock(&self.0);
             let busy = world.scenario.provider_busy;
@@ -324,9 +320,7 @@ impl Postman for SimPostman {
             let mut world = lock(&self.0);
             return match world.rng.bool() {
                 true => Err("try again later".to_owned()),
-                false => {
-                    Ok((SendOutcome::Failed { answer: "no such mailbox".into() }, String::new()))
-                }
+                false => Ok(Handed::of(SendOutcome::Failed { answer: "no such mailbox".into() })),
             };
         }
         let outcome = SendOutcome::Sent {
@@ -336,6 +330,6 @@ impl Postman for SimPostman {
             html: None,
             locale: "en".into(),
         };
-        Ok((outcome, "customer".to_owned()))
+        Ok(Handed { to: "customer".to_owned(), ..Handed::of(outcome) })
     }
 }

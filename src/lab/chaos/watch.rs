@@ -20,6 +20,7 @@ use crate::core::learning::Learned;
 use crate::core::learning::outcome::Outcome;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
+use crate::core::reputation::Reputation;
 use crate::store::{
     Appended, Backlog, CaseFilter, Commit, ExportRecord, InboxEntry, InboxRecord, MessageRecord,
     OutboxEntry, Page, Store, StoreError,
@@ -148,6 +149,10 @@ impl Store for Watched {
 
     async fn learned(&self) -> Result<Arc<Learned>> {
         self.inner.learned().await
+    }
+
+    async fn reputation(&self) -> Result<Reputation> {
+        self.inner.reputation().await
     }
 
     async fn outcomes(&self, from: u64) -> Result<Vec<Outcome>> {

@@ -26,6 +26,7 @@ use crate::core::learning::Learned;
 use crate::core::learning::outcome::Outcome;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
+use crate::core::reputation::Reputation;
 
 pub(crate) mod check;
 pub(crate) mod overlay;
@@ -172,6 +173,10 @@ impl<B: Backend> Store for B {
 
     async fn learned(&self) -> Result<Arc<Learned>, StoreError> {
         read::learned(self.rows())
+    }
+
+    async fn reputation(&self) -> Result<Reputation, StoreError> {
+        read::reputation(self.rows())
     }
 
     async fn outcomes(&self, from: u64) -> Result<Vec<Outcome>, StoreError> {

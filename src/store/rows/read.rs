@@ -22,6 +22,7 @@ use crate::core::learning::outcome::Outcome;
 use crate::core::learning::routing::Routing;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
+use crate::core::reputation::Reputation;
 use crate::store::{
     Backlog, CaseFilter, InboxEntry, InboxRecord, MessageRecord, Page, StoreError, keys,
 };
@@ -206,6 +207,11 @@ pub(crate) fn learned(rows: &dyn Rows) -> Result<Arc<Learned>, StoreError> {
         Arc::make_mut(&mut routing).teach(&outcome);
     }
     Ok(Arc::new(Learned { routing, ..Learned::clone(&learned) }))
+}
+
+pub(crate) fn reputation(rows: &dyn Rows) -> Result<Reputation, StoreError> {
+    let known = get::<Reputation>(rows, keys::REPUTATION)?;
+    Ok(known.map(Arc::unwrap_or_clone).unwrap_or_default())
 }
 
 pub(crate) fn outcomes(rows: &dyn Rows, from: u64) -> Result<Vec<Outcome>, StoreError> {

@@ -21,6 +21,7 @@ use crate::core::learning::outcome::Outcome;
 use crate::core::learning::routing::Routing;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
+use crate::core::reputation::Reputation;
 use crate::store::{InboxRecord, MessageRecord, keys};
 
 /// The format of the store as a whole: keys, values and the rules between them.
@@ -102,6 +103,7 @@ pub(crate) enum Value {
     Number(u64),
     Outcome(Arc<Outcome>),
     Policy(Arc<Policy>),
+    Reputation(Arc<Reputation>),
     Routing(Arc<Routing>),
     Time(Timestamp),
     Waiting(Arc<Waiting>),
@@ -143,6 +145,7 @@ stored!(
     Message(MessageRecord),
     Outcome(Outcome),
     Policy(Policy),
+    Reputation(Reputation),
     Routing(Routing),
     Waiting(Waiting),
 );
@@ -164,6 +167,7 @@ impl Serialize for Value {
             Self::Number(number) => number.serialize(out),
             Self::Outcome(record) => record.as_ref().serialize(out),
             Self::Policy(record) => record.as_ref().serialize(out),
+            Self::Reputation(record) => record.as_ref().serialize(out),
             Self::Routing(record) => record.as_ref().serialize(out),
             Self::Time(time) => time.serialize(out),
             Self::Waiting(record) => record.as_ref().serialize(out),
@@ -192,6 +196,7 @@ impl Value {
             ("waiting", _) => record::<Waiting, D>(from),
             ("meta", "learned") => record::<Learned, D>(from),
             ("meta", "link_key") => record::<LinkKey, D>(from),
+            ("meta", "reputation") => record::<Reputation, D>(from),
             ("meta", "routing") => record::<Routing, D>(from),
             ("meta", "marker") => record::<Marker, D>(from),
             ("closed", _) | ("meta", "test_clock") => Timestamp::deserialize(from).map(Self::Time),

@@ -167,6 +167,9 @@ fn commit(over: &mut Overlay<'_>, commit: Commit) -> Result<(), StoreError> {
         let learned = Learned { routing: Arc::default(), ..Learned::clone(&learned) };
         over.put(keys::LEARNED.to_owned(), learned)?;
     }
+    if let Some(reputation) = commit.reputation {
+        over.put(keys::REPUTATION.to_owned(), reputation)?;
+    }
     for (number, outcome) in commit.outcomes {
         let key = keys::outcome(number);
         if over.get(&key)?.is_some() {

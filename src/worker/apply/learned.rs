@@ -29,7 +29,8 @@ impl Batch<'_> {
     ) -> Result<Around, StoreError> {
         let cards = self.cards_of(&customer, case).await?;
         let learned = self.learned().await?;
-        Ok(Around { customer, cards, learned, siblings: Vec::new() })
+        let stopped = self.reputation().await?.stopped();
+        Ok(Around { customer, cards, learned, siblings: Vec::new(), stopped })
     }
 
     async fn learned(&mut self) -> Result<Arc<Learned>, StoreError> {

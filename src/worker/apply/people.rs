@@ -60,6 +60,7 @@ impl Batch<'_> {
             InboxBody::Delivery { case, message, report } => {
                 self.input(case, &Input::Delivery(message.clone(), report.clone())).await
             }
+            InboxBody::Channel { channel, order } => self.order(*channel, order).await,
             InboxBody::Reply { channel, address, standing, word, at } => {
                 let how = format!("{}:{word}", channel.as_str());
                 let said = Consent { channel: *channel, standing: *standing, at: *at, how };

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use recoup::core::case::{Case, State, Timer};
+use recoup::core::customer::Channel;
 use recoup::core::ids::CardKey;
 use recoup::core::learning::Learned;
 use recoup::core::learning::timing::{Context, Group, History};
+use recoup::core::reputation::{ChannelOrder, Reputation};
 use recoup::store::{CaseFilter, CaseWrite, Commit, Page, StoreError};
 
 use super::samples::{at, card, case, customer, effect, entry, message, policy, step, webhook};
@@ -25,6 +27,7 @@ for_every_store!(
     ledgers_are_append_only_and_in_order,
     messages_come_as_sent,
     cards_customers_and_policies_come_back,
+    how_messages_were_received_comes_back,
     a_long_case_shrinks_again,
     a_closed_store_takes_nothing,
 );
@@ -263,6 +266,19 @@ async fn cards_customers_and_policies_come_back(subject: &mut Subject) {
     assert_eq!(store.test_clock().await.unwrap(), Some(at(5)));
     assert_eq!(store.link_key().await.unwrap(), key);
     assert_eq!(store.learned().await.unwrap(), learned());
+}
+
+async fn how_messages_were_received_comes_back(subject: &mut Subject) {
+    let mut reputation = Reputation::default();
+    assert_eq!(subject.store().reputation().await.unwrap(), reputation);
+    let stop = ChannelOrder::Stop { reason: Some("our domain moves".into()) };
+    assert!(reputation.obey(Channel::Email, &stop, at(5)));
+    let commit = Commit { reputation: Some(reputation.clone()), ..Commit::default() };
+    subject.store().commit(commit).await.unwrap();
+    subject.reopen();
+    assert_eq!(subject.store().reputation().await.unwrap(), reputation);
+    let lines = subject.store().export(None, 100).await.unwrap();
+    assert!(lines.iter().any(|line| line.key == "meta/reputation"), "it moves with the store");
 }
 
 /// Enough for a record that stands in parts.

@@ -69,6 +69,7 @@ pub(crate) fn case(n: i64) -> Case {
         steps_done: 0,
         messages: Vec::new(),
         along: Vec::new(),
+        waits_because: None,
         timers: BTreeMap::from([(Timer::NextAttempt, at(1_000 + n))]),
         pending: BTreeMap::new(),
         payments: vec![format!("pi_{n}")],
