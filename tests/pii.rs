@@ -16,6 +16,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use axum::http::StatusCode as Answer;
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::{SignedDuration, Timestamp};
 use recoup::clock::{Clock, real_now};
 use recoup::sandbox::mail::{MailSink, Trouble};
@@ -36,6 +41,8 @@ const SMTP_PASSWORD: &str = "correct-horse-battery";
 const EMAIL: &str = "ana.gomez@mail.example";
 const PHONE: &str = "+573001234567";
 const CARD: &str = "4242424242424242";
+const TWILIO_TOKEN: &str = "twilio-token-of-the-test";
+const POSTMARK: &str = "postmark:password-of-the-test";
 /// A token of the right form that opens nothing.
 const FALSE_TOKEN: &str = "AbCdEfGhIjKlMnOpQrStUvWxYz012345678";
 
@@ -173,7 +180,8 @@ impl World {
         let sandbox = Sandbox::start(options).await.unwrap();
         let mail = MailSink::start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let service = Service::start(folder.path(), &merchant_file(&sandbox, &mail));
+        let twilio = refusing_twilio().await;
+        let service = Service::start(folder.path(), &merchant_file(&sandbox, &mail, &twilio));
         for (kind, id) in [(Kind::Stripe, "stripe"), (Kind::Http, "backup")] {
             let url = format!("{}/webhooks/{id}", service.address);
             sandbox.set_webhook_url(kind, Some(&url));
@@ -215,7 +223,19 @@ impl World {
     }
 }
 
-fn merchant_file(sandbox: &Sandbox, mail: &MailSink) -> String {
+/// A Twilio that refuses every number, and repeats it.
+async fn refusing_twilio() -> String {
+    let refuse = async || {
+        let words = format!("The 'To' number {PHONE} is not a valid phone number.");
+        (Answer::BAD_REQUEST, Json(json!({"code": 21211, "message": words})))
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(refuse)).await });
+    base
+}
+
+fn merchant_file(sandbox: &Sandbox, mail: &MailSink, twilio: &str) -> String {
     let secrets = sandbox.secrets();
     let (stripe, http) = (sandbox.api_base(Kind::Stripe), sandbox.api_base(Kind::Http));
     format!(
@@ -248,10 +268,20 @@ webhook_secrets = ["{}"]
 
 [reminders]
 silent_attempts = 0
+channels = ["email", "sms"]
+
+[sms]
+provider = "twilio"
+account_sid = "AC00000000000000000000000000000000"
+auth_token = "{TWILIO_TOKEN}"
+from = "+15005550006"
+api_base = "{twilio}"
 
 [email]
 smtp_url = "smtp://{}"
 from = "Café Nube <pay@cafenube.example>"
+provider = "postmark"
+callback_secrets = ["{POSTMARK}"]
 "#,
         secrets.stripe_api_key,
         secrets.stripe_webhook_secret,
@@ -354,6 +384,47 @@ async fn mail_in_trouble(world: &mut World) {
     world.pass(8).await;
 }
 
+/// Reports of providers: forged, unreadable, about nothing of ours, and a customer's no.
+async fn callbacks(world: &World) {
+    let service = &world.service;
+    let url = "https://pay.cafenube.example/callbacks/sms";
+    let signed = |fields: &[(&str, &str)]| {
+        let mut fields = fields.to_vec();
+        fields.sort_unstable();
+        let text: String = fields.iter().map(|(name, value)| format!("{name}{value}")).collect();
+        let mut mac = Hmac::<sha1::Sha1>::new_from_slice(TWILIO_TOKEN.as_bytes()).unwrap();
+        mac.update(format!("{url}{text}").as_bytes());
+        STANDARD.encode(mac.finalize().into_bytes())
+    };
+    let stop: &[_] = &[("MessageSid", "SM1"), ("From", PHONE), ("Body", "Baja.")];
+    let wordy: &[_] = &[("From", PHONE), ("Body", EMAIL)];
+    for (form, signature, status) in [
+        (stop, "bm9wZQ==".to_owned(), 401),
+        (stop, format!("{PHONE} {EMAIL}"), 401),
+        (wordy, signed(wordy), 400),
+        (stop, signed(stop), 200),
+    ] {
+        let request = service.client.post(format!("{}/callbacks/sms", service.address));
+        let request = request.form(form).header("x-twilio-signature", signature);
+        assert_eq!(service.send(request).await, status);
+    }
+    let bounce = json!({"RecordType": "Bounce", "Type": "HardBounce", "Email": EMAIL,
+        "MessageID": "m", "BouncedAt": START, "Description": format!("{EMAIL} {PHONE}")});
+    let bounce = bounce.to_string();
+    for (login, body, status) in [
+        (format!("{EMAIL}:no"), bounce.as_str(), 401),
+        (POSTMARK.to_owned(), &bounce[..bounce.len() - 9], 400),
+        (POSTMARK.to_owned(), &bounce, 200),
+    ] {
+        let request = service.client.post(format!("{}/callbacks/email", service.address));
+        let login = format!("Basic {}", STANDARD.encode(login));
+        let request = request.header("authorization", login).body(body.to_owned());
+        assert_eq!(service.send(request).await, status, "{body}");
+    }
+    assert_eq!(service.post(&format!("/callbacks/{EMAIL}"), &[]).await, StatusCode::NOT_FOUND);
+    world.settle().await;
+}
+
 /// The customer's page, with the link of the mail.
 async fn hosted_page(world: &World, token: &str) {
     let service = &world.service;
@@ -396,6 +467,14 @@ fn commands(world: &World) -> Vec<String> {
     std::mem::take(&mut *lines.lines.lock().unwrap())
 }
 
+/// Text messages that were refused.
+async fn texts_refused(world: &World) -> usize {
+    let url = format!("{}/api/v1/messages?channel=sms&status=failed", world.service.address);
+    let answer = world.service.client.get(url).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+    let page: Value = answer.json().await.unwrap();
+    page["data"].as_array().unwrap().len()
+}
+
 fn planted(world: &World, token: &str) -> Vec<(&'static str, String)> {
     let secrets = world.sandbox.secrets();
     let bare = |secret: &str| secret.rsplit('_').next().unwrap().to_owned();
@@ -407,6 +486,9 @@ fn planted(world: &World, token: &str) -> Vec<(&'static str, String)> {
         ("the false link token", FALSE_TOKEN.to_owned()),
         ("the admin token", ADMIN_TOKEN.to_owned()),
         ("a false admin token", "not_the_admin_token".to_owned()),
+        ("Twilio's token", TWILIO_TOKEN.to_owned()),
+        ("Postmark's password", POSTMARK.to_owned()),
+        ("Postmark's password, encoded", STANDARD.encode(POSTMARK)),
         ("Stripe's key", secrets.stripe_api_key.clone()),
         ("Stripe's webhook secret", bare(&secrets.stripe_webhook_secret)),
         ("the http gateway's key", secrets.http_api_key.clone()),
@@ -423,6 +505,8 @@ async fn no_line_holds_what_must_not_be_logged() {
     failing_gateway(&mut world).await;
     mail_in_trouble(&mut world).await;
     let token = world.link_token();
+    callbacks(&world).await;
+    assert_eq!(texts_refused(&world).await, 1, "a text message was tried");
     hosted_page(&world, &token).await;
     let mut lines = commands(&world);
     let planted = planted(&world, &token);
@@ -430,6 +514,7 @@ async fn no_line_holds_what_must_not_be_logged() {
     // The story happened: its own lines are there.
     for text in [
         "webhook refused",
+        "a provider's report was refused",
         "a login with a wrong admin token",
         "a message waits for its provider",
         "recoup has stopped",

@@ -132,7 +132,8 @@ async fn nothing_is_lost_and_nothing_goes_twice_whatever_the_server_does() {
     child.wait().unwrap();
 }
 
-/// Python's aiosmtpd, with a handler that refuses `gone@`, puts off `later@`, and says what it took.
+/// Python's aiosmtpd, with a handler that refuses `gone@`, puts off `later@`, and says what it
+/// took.
 struct Aiosmtpd {
     python: Child,
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
