@@ -13,16 +13,19 @@ use jiff::Timestamp;
 
 use super::channels;
 use crate::clock::Clock;
-use crate::config::{Config, GatewayConfig, Secret, StoreUrl, brand, policy};
+use crate::config::{Config, GatewayConfig, OutboundWebhook, Secret, StoreUrl, brand, policy};
+use crate::core::case::news::News;
 use crate::core::policy::{Capabilities, Policy};
 use crate::gateway::history::Completeness;
 use crate::gateway::kinds::Kind;
 use crate::gateway::wire::Timeouts;
 use crate::gateway::{self, Gateway, GatewaySettings};
 use crate::http::{self, AdvanceError, AppState, Engine, Readiness};
+use crate::store::outbound::Endpoint;
 use crate::store::{Store, StoreError};
 use crate::worker::{
-    Applier, BrandedPost, Executor, Gateways, Handle, Mend, Reconciler, Worker, show_reputation,
+    Applier, BrandedPost, Executor, Gateways, Handle, Mend, Outbound, Reconciler, Worker,
+    show_reputation,
 };
 
 /// A service that is ready to run.
@@ -62,10 +65,15 @@ pub(crate) async fn compose(
     let post = post.with_stop_links(stop_links);
     let by_id = Gateways::new(gateways.iter().cloned());
     let ceilings = config.reminders.ceilings.ceilings();
-    let applier = Applier::new(store.clone(), by_id.clone(), policy.clone()).under(ceilings);
+    let endpoints = endpoints(config);
+    let applier = Applier::new(store.clone(), by_id.clone(), policy.clone())
+        .under(ceilings)
+        .with_endpoints(endpoints.clone());
     show_reputation(&store.reputation().await.context("read the reputation of channels")?);
     let executor = Executor::new(by_id.clone(), Arc::new(post));
+    let outbound = Outbound::new(store.clone(), endpoints.clone()).context("set up webhooks")?;
     let (worker, handle) = Worker::new(store.clone(), clock.clone(), applier, executor);
+    let worker = worker.with_outbound(outbound);
     let reconciler = Reconciler::new(store.clone(), by_id, clock.clone(), handle.wake());
     let state = AppState {
         store,
@@ -86,8 +94,22 @@ pub(crate) async fn compose(
         },
         link_key,
         client_address_header: client_address_header(config)?,
+        endpoints,
     };
     Ok(Service { state, worker, handle, reconciler })
+}
+
+/// Where events go. The names of events were checked when the file was read.
+fn endpoints(config: &Config) -> Arc<[Endpoint]> {
+    let named = |name: &String| News::ALL.into_iter().find(|news| news.as_str() == name);
+    let endpoint = |webhook: &OutboundWebhook| Endpoint {
+        id: Endpoint::id_of(&webhook.url),
+        url: webhook.url.clone(),
+        secret: webhook.secret.get().clone(),
+        events: webhook.events.iter().filter_map(named).collect(),
+        private_network: webhook.private_network,
+    };
+    config.webhooks.iter().map(endpoint).collect()
 }
 
 fn client_address_header(config: &Config) -> anyhow::Result<Option<http::HeaderName>> {

@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Run it", &["init", "check", "doctor", "whatsapp", "serve"]),
     ("Look", &["cases", "messages", "explain", "plan", "report", "preview"]),
     ("Act", &["retry", "pause", "resume", "stop", "link", "channels", "policy"]),
-    ("Webhooks", &["verify", "parse", "classify"]),
+    ("Webhooks", &["verify", "parse", "classify", "webhooks"]),
     ("Study", &["simulate", "backtest", "chaos"]),
     ("Store", &["export", "import", "backup", "learning"]),
 ];

@@ -45,6 +45,7 @@ mod transfer;
 mod trigger;
 mod verify;
 mod wallet;
+mod webhooks;
 mod whatsapp;
 
 /// Gets failed subscription payments back.
@@ -117,6 +118,8 @@ enum Command {
     Chaos(chaos::Args),
     /// Play a schedule over a known or made world, and compare it.
     Simulate(simulate::Args),
+    /// Events to the merchant's own systems: list, replay, test.
+    Webhooks(webhooks::Args),
     /// List and hand in the templates of WhatsApp messages.
     Whatsapp(whatsapp::Args),
     /// Print shell completions.
@@ -174,6 +177,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backtest(args) => backtest::run(args),
         Command::Chaos(args) => chaos::run(args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Webhooks(args) => webhooks::run(args),
         Command::Whatsapp(args) => whatsapp::run(args),
         Command::Completions(args) => completions::run(args),
     }

@@ -271,6 +271,7 @@ const WEBHOOK: &[Key] = &[
             "case.stopped",
         ])),
     ),
+    key("private_network", Kind::Bool),
 ];
 
 /// Every key with its dotted path; list items are `[]`, the merchant's own names are `NAME`.

@@ -1,4 +1,4 @@
-//! What needs more than one key: contradictions, and what this version cannot do yet.
+//! What needs more than one key: contradictions, and what is doubtful together.
 //!
 //! Why here: each rule is one small function over the typed values; the tree says where.
 //!
@@ -22,7 +22,7 @@ const MIN_ADMIN_TOKEN: usize = 16;
 /// A rule reads the values and tells what is wrong.
 type Rule = fn(&Config, &Node, &mut Report<'_>);
 
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 20] = [
     gateways::exist,
     gateways::ids_differ,
     gateways::have_what_they_need,
@@ -41,7 +41,8 @@ const RULES: [Rule; 19] = [
     schedule_fits,
     support_is_named,
     surface_is_safe,
-    not_built_yet,
+    events_are_sent_once,
+    nothing_is_forgotten,
 ];
 
 /// Applies every rule.
@@ -162,15 +163,22 @@ fn is_smtp(text: &str) -> bool {
     url::Url::parse(text).is_ok_and(|u| matches!(u.scheme(), "smtp" | "smtps") && u.has_host())
 }
 
-fn not_built_yet(config: &Config, tree: &Node, report: &mut Report<'_>) {
-    let asked =
-        [("webhooks", !config.webhooks.is_empty(), "no events go to the merchant's own systems")];
-    for (path, wanted, consequence) in asked {
-        if wanted {
-            let message = format!("`{path}` is not in this version: {consequence}");
-            report.add(warning(tree, path, message));
+/// Events go to each address once, and not over the open network in plain text.
+fn events_are_sent_once(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    for (index, webhook) in config.webhooks.iter().enumerate() {
+        let path = format!("webhooks.{index}.url");
+        if config.webhooks[..index].iter().any(|earlier| earlier.url == webhook.url) {
+            let message = "this address stands in an earlier `[[webhooks]]`";
+            report.add(error(tree, &path, message).cure("name all its events in one"));
+        }
+        if is_plain_remote(&webhook.url) && !webhook.private_network {
+            let message = "events would go over the network without encryption";
+            report.add(warning(tree, &path, message).cure("use https://"));
         }
     }
+}
+
+fn nothing_is_forgotten(config: &Config, tree: &Node, report: &mut Report<'_>) {
     if config.store.url == StoreUrl::Memory {
         let message = "the store `memory:` forgets everything when the process ends";
         report.add(warning(tree, "store.url", message));

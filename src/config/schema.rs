@@ -492,4 +492,7 @@ pub struct OutboundWebhook {
     /// Which; empty: all.
     #[serde(default)]
     pub events: Vec<String>,
+    /// Whether it may be in a private network.
+    #[serde(default)]
+    pub private_network: bool,
 }

@@ -13,6 +13,7 @@ fn around(pairs: &[(&str, &str)]) -> Surroundings {
         ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
         ("BACKUP_KEY", "key"),
         ("BACKUP_SECRET", "secret"),
+        ("HOOK_SECRET", "whsec_aG9vay1zZWNyZXQtMDEyMzQ1Njc4OTAx"),
         ("BANNER_SECRET", "whsec_YmFubmVyLXNlY3JldC0wMTIzNDU2Nzg5"),
         ("SMTP_URL", "smtp://127.0.0.1:1025"),
     ];
@@ -215,7 +216,7 @@ fn every_shown_file_of_the_interface_is_accepted() {
     );
     let config = load(&text).unwrap();
     let keys: Vec<_> = config.warnings.iter().map(|p| p.key.as_str()).collect();
-    let expected = ["sms", "whatsapp", "webhooks"];
+    let expected = ["sms", "whatsapp"];
     assert_eq!(keys, expected);
     assert_eq!(config.usable_channels(), [Channel::Email]);
 }

@@ -32,4 +32,5 @@ pub mod reputation;
 pub mod routing;
 pub mod schedule;
 pub mod trial;
+pub mod view;
 pub mod worth;

@@ -8,8 +8,11 @@
 //! time; time is judged only after a signature matched, so that a forger learns nothing from it; an
 //! empty key never matches; no hint holds a secret.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
@@ -47,6 +50,23 @@ pub(crate) fn is_mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], signature: &
     let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return false };
     parts.iter().for_each(|part| mac.update(part));
     mac.verify_slice(signature).is_ok()
+}
+
+/// The `webhook-signature` of the Standard Webhooks scheme, over `{id}.{timestamp}.{body}`. A secret
+/// that is no base64 is its own bytes.
+pub(crate) fn sign_standard(secret: &SecretString, (id, at): (&str, i64), body: &str) -> String {
+    let key = standard_key(secret);
+    let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&key) else { return String::new() };
+    mac.update(format!("{id}.{at}.").as_bytes());
+    mac.update(body.as_bytes());
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+/// The bytes of a Standard Webhooks secret.
+pub(crate) fn standard_key(secret: &SecretString) -> Zeroizing<Vec<u8>> {
+    let secret = secret.expose_secret();
+    let bare = secret.strip_prefix("whsec_").unwrap_or(secret);
+    Zeroizing::new(STANDARD.decode(bare).unwrap_or_else(|_| secret.as_bytes().to_vec()))
 }
 
 /// Whether two digests are the same, in constant time for one length.

@@ -331,7 +331,7 @@ fn trouble(error: reqwest::Error) -> Trouble {
 }
 
 /// The innermost error: it names the cause, and unlike the outer ones never the URL.
-fn root_cause(error: &reqwest::Error) -> String {
+pub(crate) fn root_cause(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     while let Some(inner) = cause.and_then(std::error::Error::source) {
         cause = Some(inner);

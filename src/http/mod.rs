@@ -33,6 +33,7 @@ use crate::core::reputation::Ceilings;
 use crate::gateway::Gateway;
 use crate::gateway::history::Completeness;
 use crate::message::Brand;
+use crate::store::outbound::Endpoint;
 use crate::store::{CaseFilter, InboxBody, InboxRecord, Store, StoreError};
 
 mod api;
@@ -150,6 +151,8 @@ pub struct AppState {
     /// The header in which a proxy in front names the caller's address; `None`: the connection's
     /// counts, where the server tells it.
     pub client_address_header: Option<HeaderName>,
+    /// Where events go.
+    pub endpoints: Arc<[Endpoint]>,
 }
 
 /// Cases that are read at a time.

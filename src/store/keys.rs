@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | records | `card/{key}` `case/{id}` `closed/{case}` `customer/{id}` `effect/{id}` | |
 //! | | `input/{number}` `ledger/{case}/{sequence}` `message/{id}` `policy/{version}` | |
-//! | | `outcome/{number}` `waiting/{number}` | |
+//! | | `outcome/{number}` `side/{table}/{key}` `waiting/{number}` | |
 //! | of the store | `meta/{name}` | marker, link key, run, test clock, next numbers, learned, |
 //! | | | reputation |
 //! | derived | `x/…` | index rows and counts; rebuilt by an import, never exported |
@@ -20,7 +20,7 @@
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::CaseFilter;
+use super::{CaseFilter, SideTable};
 use crate::core::case::State;
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId, MessageId};
 
@@ -298,6 +298,25 @@ pub(crate) fn written_to(address: &str) -> String {
 
 /// All messages by time.
 pub(crate) const SENT: &str = "x/sent/";
+
+pub(crate) fn side(table: SideTable, key: &str) -> String {
+    format!("side/{}/{}", table.as_str(), part(key))
+}
+
+/// The side records of a table by time.
+pub(crate) fn sides(table: SideTable) -> String {
+    format!("x/side/{}/", table.as_str())
+}
+
+/// Those that are due in a lane, by when.
+pub(crate) fn sides_due(table: SideTable, lane: &str) -> String {
+    format!("x/side-due/{}/{}/", table.as_str(), part(lane))
+}
+
+/// Those of a group by time.
+pub(crate) fn sides_of(table: SideTable, group: &str) -> String {
+    format!("x/side-of/{}/{}/", table.as_str(), part(group))
+}
 
 #[cfg(test)]
 mod tests {

@@ -34,9 +34,13 @@ use crate::core::reputation::{ChannelOrder, Reputation};
 
 mod keys;
 pub mod memory;
+pub mod outbound;
 pub(crate) mod record;
 mod rows;
+mod side;
 pub mod sled;
+
+pub use side::{SideRecord, SideTable, SideWrite, Sides};
 
 /// What a person can do about a store that is damaged or does not open.
 pub(crate) const CURE: &str = "keep the directory as it is, restore the last backup into a new one \
@@ -58,6 +62,12 @@ pub enum StoreError {
     Conflict {
         /// Which case.
         case: CaseId,
+    },
+    /// Somebody else changed the record meanwhile: nothing was written; read it again.
+    #[error("write {what}: it was changed meanwhile")]
+    Changed {
+        /// Which record.
+        what: String,
     },
     /// The bytes are not what was written.
     #[error("read {what}: {why}; the store is damaged: {CURE}")]
@@ -312,6 +322,8 @@ pub struct Commit {
     /// Everything that was learned about gateways, those outcomes included: kept whole now and
     /// then, since it is large. Outcomes that nothing needs any more go with it.
     pub routing: Option<Arc<Routing>>,
+    /// Side records that come with it: outbound events.
+    pub side: Vec<SideWrite>,
 }
 
 /// Which cases to list.
@@ -342,7 +354,7 @@ pub struct Page<T> {
 
 /// Everything that must survive.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Sides {
     /// Whether it can be written to; the reason when not. Cheap: for `/readyz`.
     fn health(&self) -> Result<(), StoreError>;
 

@@ -17,7 +17,7 @@ use super::about::{end_of, is_about_customer, is_about_subscription, refuse, set
 use super::intake::{Intake, Taken};
 use crate::core::card::Card;
 use crate::core::case::step::{self, Around, Step};
-use crate::core::case::{self, Case, cards_around, customer_key, events};
+use crate::core::case::{self, Case, customer_key, events};
 use crate::core::customer::Customer;
 use crate::core::effect::Outcome;
 use crate::core::event::{Event, EventKind};
@@ -27,13 +27,18 @@ use crate::core::learning::Learned;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::core::reputation::{Ceilings, Reputation};
+use crate::store::outbound::Endpoint;
 use crate::store::{CaseWrite, Commit, MessageRecord, Store, StoreError};
 
+mod around;
 mod learned;
 mod leaving;
+mod outbound;
 mod people;
 mod reputation;
 mod together;
+
+use outbound::Told;
 
 pub use leaving::Vetted;
 pub use reputation::show as show_reputation;
@@ -63,13 +68,22 @@ pub struct Applier {
     policies: tokio::sync::Mutex<HashMap<String, Arc<Policy>>>,
     /// What was learned, as the last commit left it; `None`: to be read from the store.
     learned: std::sync::Mutex<Option<Arc<Learned>>>,
+    endpoints: Arc<[Endpoint]>,
 }
 
 impl Applier {
     /// An applier that opens new cases under `policy`.
     pub fn new(store: Arc<dyn Store>, gateways: Gateways, policy: Arc<Policy>) -> Self {
         let (policies, learned) = Default::default();
-        Self { store, gateways, policy, ceilings: Ceilings::default(), policies, learned }
+        Self {
+            store,
+            gateways,
+            policy,
+            ceilings: Ceilings::default(),
+            policies,
+            learned,
+            endpoints: Arc::new([]),
+        }
     }
 
     /// With these ceilings, above which a channel is stopped.
@@ -160,6 +174,7 @@ struct Batch<'a> {
     absent: BTreeSet<CardKey>,
     learned: Option<Arc<Learned>>,
     reputation: Option<Reputation>,
+    told: Vec<Told>,
 }
 
 impl<'a> Batch<'a> {
@@ -174,6 +189,7 @@ impl<'a> Batch<'a> {
             absent: BTreeSet::new(),
             learned: None,
             reputation: None,
+            told: Vec::new(),
         }
     }
 
@@ -233,30 +249,6 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    /// Open cases of a customer, those of this batch included.
-    async fn open_cases_of(&self, customer: &str) -> Result<BTreeSet<CaseId>, StoreError> {
-        let mut cases: BTreeSet<_> =
-            self.store().open_cases_of(customer).await?.into_iter().collect();
-        for (id, (case, ..)) in &self.cases {
-            if case.customer.as_deref() == Some(customer) && !case.state.is_ended() {
-                cases.insert(id.clone());
-            }
-        }
-        Ok(cases)
-    }
-
-    /// Open cases of a subscription, those of this batch included.
-    async fn open_cases_of_subscription(
-        &self,
-        subscription: &str,
-    ) -> Result<BTreeSet<CaseId>, StoreError> {
-        let found = self.store().open_cases_of_subscription(subscription).await?;
-        let of_it = |case: &Case| case.subscription.as_deref() == Some(subscription);
-        let here =
-            self.cases.iter().filter(|(_, (case, ..))| of_it(case) && !case.state.is_ended());
-        Ok(found.into_iter().chain(here.map(|(id, _)| id.clone())).collect())
-    }
-
     /// An invoice that has no case: a failure opens one, unless it is known to be settled.
     async fn no_case_yet(&mut self, id: CaseId, event: &Event) -> Result<(), StoreError> {
         if settles(event.kind) {
@@ -289,6 +281,7 @@ impl<'a> Batch<'a> {
             Some(step) => {
                 // What the event told of the customer is news, though the step began with it.
                 self.put_customer(&key, around.customer.clone(), &known);
+                self.tell(None, &step.case);
                 self.keep(step, &before, around, 0);
             }
             None => refuse(event, "nothing_owed"),
@@ -329,6 +322,7 @@ impl<'a> Batch<'a> {
         self.teach(case.state, &step.case, &around, &policy);
         self.teach_routing(&step.outcomes);
         let ripples = case::together::ripples(&case, &step.case);
+        self.tell(Some(&case), &step.case);
         self.keep(step, &before, around, held);
         Ok(ripples)
     }
@@ -394,33 +388,8 @@ impl<'a> Batch<'a> {
         self.customers.insert(id.to_owned(), (customer, changed));
     }
 
-    /// The records of the customer's cards and of the case's own.
-    async fn cards_of(
-        &mut self,
-        customer: &Customer,
-        case: Option<&Case>,
-    ) -> Result<BTreeMap<CardKey, Card>, StoreError> {
-        let wanted = cards_around(customer, case, &self.applier.policy);
-        let missing: Vec<_> = wanted
-            .iter()
-            .filter(|key| !self.cards.contains_key(key) && !self.absent.contains(key))
-            .cloned()
-            .collect();
-        let mut loaded = self.store().cards(&missing).await?;
-        for key in missing {
-            match loaded.remove(&key) {
-                Some(card) => drop(self.cards.insert(key, (card, false))),
-                None => drop(self.absent.insert(key)),
-            }
-        }
-        let known = wanted.into_iter().filter_map(|key| {
-            let (card, _) = self.cards.get(&key)?;
-            Some((key, card.clone()))
-        });
-        Ok(known.collect())
-    }
-
     async fn commit(mut self) -> Result<(), StoreError> {
+        self.write_news().await?;
         for (case, ledger, _) in std::mem::take(&mut self.cases).into_values() {
             self.commit.cases.push(CaseWrite { case, ledger });
         }

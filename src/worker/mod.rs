@@ -34,12 +34,14 @@ mod about;
 mod apply;
 mod executor;
 mod intake;
+mod outbound;
 mod postman;
 mod reconcile;
 
 pub use apply::{Applier, Returned, Vetted, show_reputation};
 pub use executor::Executor;
 pub(crate) use executor::Performed;
+pub use outbound::Outbound;
 pub use postman::{BrandedPost, Links};
 pub use reconcile::{Mend, Reconciler};
 
@@ -145,6 +147,7 @@ pub struct Worker {
     wake: Arc<Notify>,
     commands: mpsc::Receiver<Command>,
     running: JoinSet<(OutboxEntry, Performed)>,
+    outbound: Option<Outbound>,
     /// What came back and is not applied yet, and what is to be tried again.
     returned: Vec<Returned>,
     again: Vec<(EffectId, Timestamp)>,
@@ -171,12 +174,20 @@ impl Worker {
             wake,
             commands,
             running: JoinSet::new(),
+            outbound: None,
             returned: Vec::new(),
             again: Vec::new(),
             settling: Vec::new(),
             advancing: Vec::new(),
         };
         (worker, handle)
+    }
+
+    /// With events to the merchant's own systems.
+    #[must_use]
+    pub fn with_outbound(mut self, outbound: Outbound) -> Self {
+        self.outbound = Some(outbound);
+        self
     }
 
     /// Works until told to stop, then finishes what is in hand.
@@ -202,7 +213,9 @@ impl Worker {
     }
 
     async fn go_on(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
-        if self.turn().await? || (self.running.is_empty() && self.move_time().await?) {
+        let busy = self.turn().await?;
+        let idle = self.running.is_empty() && self.outbound.as_ref().is_none_or(Outbound::is_idle);
+        if busy || (idle && self.move_time().await?) {
             return Ok(());
         }
         self.rest(stop).await
@@ -242,6 +255,9 @@ impl Worker {
                 });
             }
         }
+        if let Some(outbound) = &mut self.outbound {
+            busy |= outbound.turn(now).await?;
+        }
         Ok(busy)
     }
 
@@ -274,7 +290,7 @@ impl Worker {
     /// Under a test clock: goes to the next due moment, or answers who asked for the time.
     async fn move_time(&mut self) -> Result<bool, StoreError> {
         let Some(to) = self.advancing.iter().map(|(to, _)| *to).min() else { return Ok(false) };
-        let next = self.store.next_due().await?.filter(|next| *next <= to);
+        let next = self.next_due().await?.filter(|next| *next <= to);
         if let Some(next) = next
             && next > self.clock.now()
         {
@@ -304,6 +320,7 @@ impl Worker {
                 Command::Advance { to, done } => self.advancing.push((to, done)),
                 Command::Settle { done } => self.settling.push(done),
             },
+            () = joined(self.outbound.as_mut()) => {}
             Some(one) = self.running.join_next() => {
                 let finished = one.ok().into_iter().collect();
                 self.take_back(finished, self.clock.now()).await?;
@@ -312,11 +329,18 @@ impl Worker {
         Ok(())
     }
 
+    /// When anything is due next.
+    async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let next = self.store.next_due().await?;
+        let outbound = self.outbound.as_ref().and_then(Outbound::next_due);
+        Ok(next.into_iter().chain(outbound).min())
+    }
+
     async fn until_due(&self) -> Result<Duration, StoreError> {
         if self.clock.is_test() {
             return Ok(POLL);
         }
-        let Some(next) = self.store.next_due().await? else { return Ok(POLL) };
+        let Some(next) = self.next_due().await? else { return Ok(POLL) };
         let ahead = next.duration_since(self.clock.now());
         let millis = ahead.as_millis().clamp(1, POLL.as_millis() as i128);
         Ok(Duration::from_millis(millis as u64))
@@ -340,5 +364,13 @@ impl Worker {
             Err(_) => tracing::warn!("effects are still under way; the next start looks them up"),
         }
         self.store.close().await
+    }
+}
+
+/// Waits until an outbound call comes back, where there are any.
+async fn joined(outbound: Option<&mut Outbound>) {
+    match outbound {
+        Some(outbound) => outbound.joined().await,
+        None => std::future::pending().await,
     }
 }

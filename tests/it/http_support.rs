@@ -331,6 +331,7 @@ impl Service {
             },
             link_key: LINK_KEY,
             client_address_header: setup.client_address_header.map(HeaderName::from_static),
+            endpoints: Arc::new([]),
         });
         Self { store, gateway, engine, readiness, app }
     }

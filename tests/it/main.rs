@@ -34,6 +34,7 @@ mod month;
 #[path = "../support/mounts.rs"]
 mod mounts;
 mod mutations;
+mod outbound;
 mod page_story;
 mod page_world;
 mod pages;

@@ -37,6 +37,7 @@ pub mod evidence;
 pub mod leaving;
 mod moving;
 mod native;
+pub mod news;
 mod outcomes;
 pub mod page;
 mod people;

@@ -16,12 +16,9 @@ use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use secrecy::zeroize::Zeroizing;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,6 +27,7 @@ use crate::core::case::{Case, State as CaseState, together};
 use crate::core::customer::Customer;
 use crate::core::money::Money;
 use crate::core::policy::InvoiceAction;
+use crate::gateway::signature::{sign_standard, standard_key};
 use crate::http::{AppState, Problem, link};
 use crate::message::format;
 use crate::message::locale::{self, Locale};
@@ -195,22 +193,21 @@ fn day(at: Timestamp, customer: &Customer, state: &AppState) -> String {
 
 /// The headers of Standard Webhooks over `{id}.{timestamp}.{body}`.
 fn signed(secret: &SecretString, body: &str, at: i64) -> [(HeaderName, String); 3] {
-    let secret = secret.expose_secret();
-    let bare = secret.strip_prefix("whsec_").unwrap_or(secret);
-    // A secret that is no base64 is its own bytes.
-    let key = STANDARD.decode(bare).unwrap_or_else(|_| secret.as_bytes().to_vec());
-    let key = Zeroizing::new(key);
-    let id = format!("banner_{}", hex::encode(&link::sign(&key, &format!("{at}.{body}"))[..10]));
-    let mac = link::sign(&key, &format!("{id}.{at}.{body}"));
+    let mark = link::sign(&standard_key(secret), &format!("{at}.{body}"));
+    let id = format!("banner_{}", hex::encode(&mark[..10]));
+    let signature = sign_standard(secret, (&id, at), body);
     [
         (HeaderName::from_static("webhook-id"), id),
         (HeaderName::from_static("webhook-timestamp"), at.to_string()),
-        (HeaderName::from_static("webhook-signature"), format!("v1,{}", STANDARD.encode(mac))),
+        (HeaderName::from_static("webhook-signature"), signature),
     ]
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
 
     #[test]

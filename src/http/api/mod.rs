@@ -27,6 +27,7 @@ mod messages;
 mod plan;
 mod policies;
 mod reports;
+mod webhooks;
 
 pub(super) use actions::unique;
 pub use banner::Access;
@@ -56,7 +57,13 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         )
         .route("/api/v1/learning/merge", post(learning::merge).layer(whole()))
         .route("/api/v1/messages", get(messages::list))
-        .route("/api/v1/test-clock", get(clock::show));
+        .route("/api/v1/test-clock", get(clock::show))
+        .route("/api/v1/webhook-deliveries", get(webhooks::list))
+        .route("/api/v1/webhook-deliveries/{id}", get(webhooks::one))
+        .route("/api/v1/webhook-deliveries/{id}/replay", post(webhooks::replay))
+        .route("/api/v1/webhook-endpoints", get(webhooks::endpoints))
+        .route("/api/v1/webhook-endpoints/{id}/enable", post(webhooks::enable))
+        .route("/api/v1/webhook-endpoints/{id}/test", post(webhooks::test));
     guarded(routes, state)
 }
 

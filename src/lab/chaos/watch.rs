@@ -23,7 +23,7 @@ use crate::core::policy::Policy;
 use crate::core::reputation::Reputation;
 use crate::store::{
     Appended, Backlog, CaseFilter, Commit, ExportRecord, InboxEntry, InboxRecord, MessageRecord,
-    OutboxEntry, Page, Store, StoreError,
+    OutboxEntry, Page, SideRecord, SideTable, SideWrite, Sides, Store, StoreError,
 };
 
 /// A store under watch.
@@ -238,5 +238,48 @@ impl Store for Watched {
 
     async fn close(&self) -> Result<()> {
         self.inner.close().await
+    }
+}
+
+#[async_trait]
+impl Sides for Watched {
+    async fn side(&self, table: SideTable, key: &str) -> Result<Option<SideRecord>> {
+        self.inner.side(table, key).await
+    }
+
+    async fn sides(
+        &self,
+        table: SideTable,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<SideRecord>> {
+        self.inner.sides(table, after, limit).await
+    }
+
+    async fn sides_of(&self, table: SideTable, group: &str) -> Result<Vec<SideRecord>> {
+        self.inner.sides_of(table, group).await
+    }
+
+    async fn sides_due(
+        &self,
+        table: SideTable,
+        lane: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<SideRecord>> {
+        self.inner.sides_due(table, lane, now, limit).await
+    }
+
+    async fn sides_before(
+        &self,
+        table: SideTable,
+        time: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<SideRecord>> {
+        self.inner.sides_before(table, time, limit).await
+    }
+
+    async fn write_sides(&self, writes: Vec<SideWrite>) -> Result<()> {
+        self.inner.write_sides(writes).await
     }
 }

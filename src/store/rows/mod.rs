@@ -32,6 +32,7 @@ pub(crate) mod check;
 pub(crate) mod overlay;
 pub(crate) mod portable;
 pub(crate) mod read;
+mod side;
 pub(crate) mod value;
 pub(crate) mod write;
 

@@ -30,7 +30,7 @@ use crate::store::{
 /// How many rows of a list are read at once.
 const CHUNK: usize = 256;
 
-fn own<T: Stored + Clone>(rows: &dyn Rows, key: &str) -> Result<Option<T>, StoreError> {
+pub(crate) fn own<T: Stored + Clone>(rows: &dyn Rows, key: &str) -> Result<Option<T>, StoreError> {
     Ok(get::<T>(rows, key)?.map(Arc::unwrap_or_clone))
 }
 
@@ -281,7 +281,7 @@ pub(crate) fn list_messages(
 }
 
 /// The last `limit` rows of a list that `load` finds and lets pass, the last first.
-fn page<T>(
+pub(crate) fn page<T>(
     rows: &dyn Rows,
     (begin, mut end): (String, String),
     limit: usize,

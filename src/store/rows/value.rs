@@ -22,7 +22,7 @@ use crate::core::learning::routing::Routing;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::core::reputation::Reputation;
-use crate::store::{InboxRecord, MessageRecord, keys};
+use crate::store::{InboxRecord, MessageRecord, SideRecord, keys};
 
 /// The format of the store as a whole: keys, values and the rules between them.
 pub(crate) const FORMAT: u32 = 1;
@@ -105,6 +105,7 @@ pub(crate) enum Value {
     Policy(Arc<Policy>),
     Reputation(Arc<Reputation>),
     Routing(Arc<Routing>),
+    Side(Arc<SideRecord>),
     Time(Timestamp),
     Waiting(Arc<Waiting>),
 }
@@ -147,6 +148,7 @@ stored!(
     Policy(Policy),
     Reputation(Reputation),
     Routing(Routing),
+    Side(SideRecord),
     Waiting(Waiting),
 );
 
@@ -169,6 +171,7 @@ impl Serialize for Value {
             Self::Policy(record) => record.as_ref().serialize(out),
             Self::Reputation(record) => record.as_ref().serialize(out),
             Self::Routing(record) => record.as_ref().serialize(out),
+            Self::Side(record) => record.as_ref().serialize(out),
             Self::Time(time) => time.serialize(out),
             Self::Waiting(record) => record.as_ref().serialize(out),
         }
@@ -193,6 +196,7 @@ impl Value {
             ("message", _) => record::<MessageRecord, D>(from),
             ("outcome", _) => record::<Outcome, D>(from),
             ("policy", _) => record::<Policy, D>(from),
+            ("side", _) => record::<SideRecord, D>(from),
             ("waiting", _) => record::<Waiting, D>(from),
             ("meta", "learned") => record::<Learned, D>(from),
             ("meta", "link_key") => record::<LinkKey, D>(from),
@@ -226,6 +230,7 @@ impl Value {
                 });
                 lists.into_iter().map(row).chain(to).map(listed).collect()
             }
+            Self::Side(record) => index_of_side(record).into_iter().map(listed).collect(),
             Self::Waiting(waiting) => {
                 vec![listed(keys::ready(waiting.not_before, own_number(key)))]
             }
@@ -247,7 +252,12 @@ impl Value {
     pub(crate) fn has_index(&self) -> bool {
         matches!(
             self,
-            Self::Case(_) | Self::Effect(_) | Self::Input(_) | Self::Message(_) | Self::Waiting(_)
+            Self::Case(_)
+                | Self::Effect(_)
+                | Self::Input(_)
+                | Self::Message(_)
+                | Self::Side(_)
+                | Self::Waiting(_)
         )
     }
 }
@@ -275,6 +285,17 @@ fn index_of_case(case: &Case) -> Vec<String> {
         rows.push(list(&keys::open_of_subscription(subscription)));
     }
     rows.extend(case.payments.iter().map(|payment| list(&keys::payment(payment))));
+    rows
+}
+
+fn index_of_side(record: &SideRecord) -> Vec<String> {
+    let table = record.table;
+    let mut rows = vec![keys::listed(&keys::sides(table), record.at, &record.key)];
+    let due_list = keys::sides_due(table, &record.lane);
+    rows.extend(record.due.map(|due| keys::listed(&due_list, due, &record.key)));
+    if let Some(group) = &record.group {
+        rows.push(keys::listed(&keys::sides_of(table, group), record.at, &record.key));
+    }
     rows
 }
 

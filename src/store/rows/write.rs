@@ -21,8 +21,8 @@ use crate::core::learning::{Learned, Relearn};
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{
-    Appended, CaseWrite, Commit, ExportRecord, InboxBody, InboxRecord, OutboxEntry, StoreError,
-    keys,
+    Appended, CaseWrite, Commit, ExportRecord, InboxBody, InboxRecord, OutboxEntry, SideRecord,
+    SideWrite, StoreError, keys,
 };
 
 /// One write.
@@ -33,6 +33,7 @@ pub(crate) enum Write {
     Commit(Box<Commit>),
     Import(Vec<ExportRecord>),
     Policy(Box<Policy>),
+    Side(Vec<SideWrite>),
     TestClock(Timestamp),
 }
 
@@ -47,10 +48,11 @@ impl Write {
             Self::Commit(commit) => {
                 let learned = commit.learned.as_ref().map_or(0, |_| LEARNED);
                 let routing = commit.routing.as_ref().map_or(0, |_| LEARNED);
-                let small = 1 + commit.cases.len() + commit.messages.len();
+                let small = 1 + commit.cases.len() + commit.messages.len() + commit.side.len();
                 SMALL * small + learned + routing
             }
             Self::Import(records) => SMALL * records.len(),
+            Self::Side(writes) => SMALL * writes.len(),
             Self::Claim { .. } | Self::Policy(_) | Self::TestClock(_) => SMALL,
         }
     }
@@ -108,6 +110,10 @@ pub(crate) fn apply(
         Write::Import(_) => Done::default(),
         Write::Policy(policy) => {
             over.put(keys::policy(&policy.version()), *policy)?;
+            Done::default()
+        }
+        Write::Side(writes) => {
+            put_sides(over, writes)?;
             Done::default()
         }
         Write::TestClock(now) => {
@@ -180,6 +186,23 @@ fn commit(over: &mut Overlay<'_>, commit: Commit) -> Result<(), StoreError> {
     if let Some(routing) = commit.routing {
         forget_outcomes(over, routing.oldest_needed())?;
         over.put_value(keys::ROUTING.to_owned(), Value::Routing(routing))?;
+    }
+    put_sides(over, commit.side)
+}
+
+fn put_sides(over: &mut Overlay<'_>, writes: Vec<SideWrite>) -> Result<(), StoreError> {
+    for write in writes {
+        match write {
+            SideWrite::Put(record) => {
+                let key = keys::side(record.table, &record.key);
+                let held = get::<SideRecord>(over, &key)?.map_or(0, |held| held.revision);
+                if record.revision != held + 1 {
+                    return Err(StoreError::Changed { what: key });
+                }
+                over.put(key, *record)?;
+            }
+            SideWrite::Remove(table, key) => over.remove(keys::side(table, &key))?,
+        }
     }
     Ok(())
 }

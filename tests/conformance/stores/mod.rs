@@ -11,6 +11,7 @@ mod kill;
 mod portable;
 mod power;
 mod samples;
+mod side;
 
 use std::path::Path;
 use std::sync::Arc;
