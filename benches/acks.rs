@@ -159,6 +159,7 @@ fn real_router(path: &Path, device: Arc<dyn Device>) -> Router {
         access: Default::default(),
         link_key: [0; 32],
         client_address_header: None,
+        endpoints: Arc::new([]),
     })
 }
 
