@@ -41,7 +41,7 @@ enum What {
     List {
         /// Only those in this state.
         #[arg(long, value_name = "STATE",
-            value_parser = PossibleValuesParser::new(DeliveryState::ALL.map(DeliveryState::as_str)))]
+            value_parser = states())]
         state: Option<String>,
         /// Only those to this endpoint.
         #[arg(long, value_name = "ID")]
@@ -69,6 +69,10 @@ enum What {
     Test(One),
     /// Send to an endpoint again that has answered 410.
     Enable(One),
+}
+
+fn states() -> PossibleValuesParser {
+    PossibleValuesParser::new(DeliveryState::ALL.map(DeliveryState::as_str))
 }
 
 /// Which one.

@@ -52,8 +52,8 @@ pub(crate) fn is_mac<M: Mac + KeyInit>(key: &[u8], parts: &[&[u8]], signature: &
     mac.verify_slice(signature).is_ok()
 }
 
-/// The `webhook-signature` of the Standard Webhooks scheme, over `{id}.{timestamp}.{body}`. A secret
-/// that is no base64 is its own bytes.
+/// The `webhook-signature` of the Standard Webhooks scheme, over `{id}.{timestamp}.{body}`. A
+/// secret that is no base64 is its own bytes.
 pub(crate) fn sign_standard(secret: &SecretString, (id, at): (&str, i64), body: &str) -> String {
     let key = standard_key(secret);
     let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(&key) else { return String::new() };
