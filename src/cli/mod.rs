@@ -21,6 +21,7 @@ mod check;
 mod classify;
 mod completions;
 mod compose;
+mod config;
 mod demo;
 mod doctor;
 mod explain;
@@ -122,6 +123,8 @@ enum Command {
     Webhooks(webhooks::Args),
     /// List and hand in the templates of WhatsApp messages.
     Whatsapp(whatsapp::Args),
+    /// The merchant file's JSON Schema, for editors.
+    Config(config::Args),
     /// Print shell completions.
     Completions(completions::Args),
 }
@@ -179,6 +182,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Simulate(args) => simulate::run(args),
         Command::Webhooks(args) => webhooks::run(args),
         Command::Whatsapp(args) => whatsapp::run(args),
+        Command::Config(args) => config::run(args),
         Command::Completions(args) => completions::run(args),
     }
 }

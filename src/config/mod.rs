@@ -19,6 +19,7 @@ mod check;
 mod contact;
 mod error;
 mod gateways;
+mod json_schema;
 mod keys;
 mod policy;
 mod report;
@@ -32,6 +33,7 @@ mod tree;
 
 pub use contact::{ContactRules, Preset, Weekdays, preset};
 pub use error::{ConfigErrors, Problem, Severity};
+pub use json_schema::json_schema;
 pub use keys::all_paths;
 pub use policy::{brand, policy};
 pub use schema::{

@@ -174,6 +174,7 @@ fn is_known_host(host: &str) -> bool {
         "docs.payzu.com.br",
         "developer.paypal.com",
         "keepachangelog.com",
+        "json-schema.org",
         "semver.org",
         "www.standardwebhooks.com",
     ];
