@@ -35,7 +35,10 @@ fn schema(kind: &Kind) -> Value {
     match kind {
         Kind::Amount => json!({ "type": ["number", "string"] }),
         Kind::Bool => json!({ "type": "boolean" }),
-        Kind::Choice { known, later } => json!({ "enum": [*known, *later].concat() }),
+        Kind::Choice { known, later } => {
+            let words: Vec<_> = known.iter().chain(*later).collect();
+            json!({ "enum": words })
+        }
         Kind::Hours => json!({ "type": "array", "items": { "type": "integer" }, "maxItems": 2 }),
         Kind::Integer(from, to) => json!({ "type": "integer", "minimum": from, "maximum": to }),
         Kind::List(of) => json!({ "type": "array", "items": schema(of) }),

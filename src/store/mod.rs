@@ -40,6 +40,7 @@ mod rows;
 mod side;
 pub mod sled;
 
+pub use rows::portable::ExportRecord;
 pub use side::{SideRecord, SideTable, SideWrite, Sides};
 
 /// What a person can do about a store that is damaged or does not open.
@@ -495,13 +496,4 @@ pub struct Backlog {
     pub inbox: u64,
     /// Effects not performed yet, or under way.
     pub outbox: u64,
-}
-
-/// One record of an export: a line of JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExportRecord {
-    /// The key, printable.
-    pub key: String,
-    /// The value as JSON.
-    pub value: serde_json::Value,
 }

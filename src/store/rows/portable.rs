@@ -5,13 +5,23 @@
 //!
 //! What must stay true: exporting an imported store gives the same bytes.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::overlay::Overlay;
 use super::value::{EffectRow, Stored as _, Value};
 use super::write::Session;
 use super::{Rows, Scan, damaged};
-use crate::store::{ExportRecord, StoreError, keys};
+use crate::store::{StoreError, keys};
+
+/// One record of an export: a line of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportRecord {
+    /// The key, printable.
+    pub key: String,
+    /// The value as JSON.
+    pub value: Json,
+}
 
 /// An effect that was claimed in the store that it came from: by no run of this one.
 const CLAIMED_ELSEWHERE: u64 = 0;
