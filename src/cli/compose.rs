@@ -21,6 +21,7 @@ use crate::gateway::kinds::Kind;
 use crate::gateway::wire::Timeouts;
 use crate::gateway::{self, Gateway, GatewaySettings};
 use crate::http::{self, AdvanceError, AppState, Engine, Readiness};
+use crate::store::erase::Retention;
 use crate::store::outbound::Endpoint;
 use crate::store::{Store, StoreError};
 use crate::worker::{
@@ -91,6 +92,10 @@ pub(crate) async fn compose(
         access: http::Access {
             grace_days: config.access.grace_days,
             banner_secret: config.access.banner_secret.as_ref().map(|s| s.get().clone()),
+        },
+        retention: Retention {
+            raw_events_days: config.retention.raw_events_days,
+            customers_days: config.retention.customers_days,
         },
         link_key,
         client_address_header: client_address_header(config)?,

@@ -16,7 +16,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Act", &["retry", "pause", "resume", "stop", "link", "channels", "policy"]),
     ("Webhooks", &["verify", "parse", "classify", "webhooks"]),
     ("Study", &["simulate", "backtest", "chaos"]),
-    ("Store", &["export", "import", "backup", "learning"]),
+    ("Store", &["export", "import", "backup", "compact", "forget", "learning"]),
 ];
 
 /// The group of everything else.

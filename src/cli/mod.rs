@@ -19,6 +19,7 @@ mod channels;
 mod chaos;
 mod check;
 mod classify;
+mod compact;
 mod completions;
 mod compose;
 mod config;
@@ -26,6 +27,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod export;
+mod forget;
 mod help;
 mod import;
 mod init;
@@ -113,6 +115,10 @@ enum Command {
     Import(import::Args),
     /// Copy the store consistently.
     Backup(backup::Args),
+    /// Make the store anew, without what it no longer holds.
+    Compact(compact::Args),
+    /// Erase a customer's personal data, and keep the books.
+    Forget(forget::Args),
     /// Say what another routing would have earned, from a log.
     Backtest(backtest::Args),
     /// Run made histories that go wrong, and check every promise.
@@ -177,6 +183,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Learning(args) => learning::run(args),
         Command::Import(args) => import::run(args),
         Command::Backup(args) => backup::run(args),
+        Command::Compact(args) => compact::run(args),
+        Command::Forget(args) => forget::run(args),
         Command::Backtest(args) => backtest::run(args),
         Command::Chaos(args) => chaos::run(args),
         Command::Simulate(args) => simulate::run(args),

@@ -16,10 +16,12 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::compact;
 use super::compose::{self, Service};
 use super::open::open_store;
 use crate::clock::{Clock, real_now};
-use crate::config::{Config, Surroundings, locate};
+use crate::config::{Config, StoreUrl, Surroundings, locate};
+use crate::store::erase::Erased;
 use crate::worker::{Mend, Reconciler};
 use crate::{http, telemetry};
 
@@ -66,6 +68,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(config: Config, test_clock: Option<Timestamp>) -> anyhow::Result<ExitCode> {
+    if let StoreUrl::Sled(path) = &config.store.url {
+        compact::if_erased(path).await;
+    }
     let store = open_store(&compose::store_url(&config))?;
     let clock = match test_clock {
         Some(start) => {
@@ -99,7 +104,10 @@ pub(super) async fn run_service(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let Service { state, worker, handle: _handle, reconciler } = service;
-    let daily = (!state.clock.is_test()).then(|| tokio::spawn(compare_daily(reconciler)));
+    let daily = (!state.clock.is_test()).then(|| {
+        let erasing = tokio::spawn(erase_daily(state.clone()));
+        [tokio::spawn(compare_daily(reconciler)), erasing]
+    });
     let readiness = state.readiness.clone();
     let stopping = CancellationToken::new();
     let mut worker = tokio::spawn(worker.run(stopping.clone()));
@@ -122,9 +130,7 @@ pub(super) async fn run_service(
     }
     readiness.unready("stopping");
     stopping.cancel();
-    if let Some(daily) = daily {
-        daily.abort();
-    }
+    daily.iter().flatten().for_each(|daily| daily.abort());
     drop(tokio::time::timeout(LAST_CALL, &mut routes).await);
     routes.abort();
     worker.await.context("stop the worker")?.context("make the store durable")
@@ -143,6 +149,19 @@ async fn compare_daily(reconciler: Reconciler) {
         let since = real_now() - COMPARE_REACH;
         if let Err(error) = reconciler.compare(since, Mend::Repair).await {
             tracing::warn!(%error, "could not compare with the gateways; again in a day");
+        }
+    }
+}
+
+/// Once a day: what is older than the merchant file allows is erased.
+async fn erase_daily(state: http::AppState) {
+    let mut days = tokio::time::interval(COMPARE_EVERY);
+    loop {
+        days.tick().await;
+        match http::expire(&state).await {
+            Ok(erased) if erased == Erased::default() => {}
+            Ok(erased) => tracing::info!(?erased, "erased what was old"),
+            Err(error) => tracing::warn!(%error, "could not erase what is old; again in a day"),
         }
     }
 }

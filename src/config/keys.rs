@@ -84,6 +84,7 @@ pub(super) const ROOT: &[Key] = &[
     key("page", Kind::Table(PAGE)),
     key("final_action", Kind::Table(FINAL_ACTION)),
     key("access", Kind::Table(ACCESS)),
+    key("retention", Kind::Table(RETENTION)),
     key("email", Kind::Table(EMAIL)),
     key("sms", Kind::Table(SMS)),
     key("whatsapp", Kind::Table(WHATSAPP)),
@@ -208,6 +209,11 @@ const CHANNEL_CAP: &[Key] =
 
 const ACCESS: &[Key] =
     &[key("grace_days", Kind::Integer(0, 365)), key("banner_secret", Kind::Secret)];
+
+const RETENTION: &[Key] = &[
+    key("raw_events_days", Kind::Integer(0, 3_650)),
+    key("customers_days", Kind::Integer(0, 3_650)),
+];
 
 const WEEKDAYS: &[Key] = &[
     key("monday", Kind::Hours),

@@ -54,6 +54,8 @@ pub struct Config {
     pub final_action: FinalAction,
     /// What the merchant's own front end is told of customers who owe.
     pub access: Access,
+    /// How long what is kept.
+    pub retention: Retention,
     /// Outgoing e-mail.
     pub email: Option<Email>,
     /// Outgoing text messages.
@@ -405,6 +407,16 @@ pub struct Access {
     pub grace_days: Option<u32>,
     /// Signs the banner; without it there is none.
     pub banner_secret: Option<Secret>,
+}
+
+/// `[retention]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Days after which the content of raw events is erased; 0: never.
+    pub raw_events_days: u32,
+    /// Days after the end of a customer's last case after which they are forgotten; 0: never.
+    pub customers_days: u32,
 }
 
 /// `[email]`.

@@ -33,6 +33,7 @@ use crate::core::reputation::Ceilings;
 use crate::gateway::Gateway;
 use crate::gateway::history::Completeness;
 use crate::message::Brand;
+use crate::store::erase::Retention;
 use crate::store::outbound::Endpoint;
 use crate::store::{CaseFilter, InboxBody, InboxRecord, Store, StoreError};
 
@@ -52,7 +53,7 @@ mod unsubscribe;
 mod view;
 mod webhooks;
 
-pub use api::Access;
+pub use api::{Access, expire};
 pub use axum::http::HeaderName;
 pub use problem::Problem;
 pub use view::case_json;
@@ -146,6 +147,8 @@ pub struct AppState {
     pub ceilings: Ceilings,
     /// What a merchant's own front end is told of customers who owe.
     pub access: Access,
+    /// How long what is kept.
+    pub retention: Retention,
     /// Signs card-update links: [`Store::link_key`].
     pub link_key: [u8; 32],
     /// The header in which a proxy in front names the caller's address; `None`: the connection's

@@ -32,6 +32,7 @@ use crate::core::ledger::LedgerEntry;
 use crate::core::policy::{MessageKind, Policy};
 use crate::core::reputation::{ChannelOrder, Reputation};
 
+pub mod erase;
 mod keys;
 pub mod memory;
 pub mod outbound;
@@ -126,6 +127,8 @@ pub enum InboxBody {
         /// What they said.
         said: Consent,
     },
+    /// What it was is erased; that it came is not.
+    Emptied,
     /// A person changes what was learned.
     Learning(Relearn),
     /// A person's action on a case.
@@ -312,6 +315,10 @@ pub struct Commit {
     pub retried: Vec<(EffectId, Timestamp)>,
     /// Messages as sent.
     pub messages: Vec<MessageRecord>,
+    /// Customers whose record is removed: they are forgotten.
+    pub forgotten: Vec<String>,
+    /// Applied inputs whose content is removed; one that waits, or never was, is passed over.
+    pub emptied: Vec<u64>,
     /// What was learned of days up to now, where a case taught something. What it says of gateways
     /// is passed over: that stands in the next two.
     pub learned: Option<Arc<Learned>>,

@@ -30,6 +30,7 @@ use recoup::gateway::{
 };
 use recoup::http::{Access, AdvanceError, AppState, Engine, Readiness, router};
 use recoup::message::{Brand, Texts};
+use recoup::store::erase::Retention;
 use recoup::store::memory::MemoryStore;
 use recoup::store::{CaseWrite, Commit, ExportRecord, InboxBody, Store, StoreError};
 use secrecy::SecretString;
@@ -329,6 +330,7 @@ impl Service {
                 grace_days: Some(7),
                 banner_secret: Some(SecretString::from(BANNER_SECRET)),
             },
+            retention: Retention::default(),
             link_key: LINK_KEY,
             client_address_header: setup.client_address_header.map(HeaderName::from_static),
             endpoints: Arc::new([]),

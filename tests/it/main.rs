@@ -21,6 +21,7 @@ mod decline_facts;
 mod disk;
 mod email;
 mod exercise;
+mod forget;
 mod gateway_docs;
 mod http_api;
 mod http_pages;

@@ -222,7 +222,7 @@ fn read_method(
     })
 }
 
-fn check_id(id: &str) -> Result<(), Problem> {
+pub(super) fn check_id(id: &str) -> Result<(), Problem> {
     if id.len() <= MAX_TEXT && !id.chars().any(char::is_control) {
         return Ok(());
     }

@@ -27,10 +27,12 @@ mod messages;
 mod plan;
 mod policies;
 mod reports;
+mod retention;
 mod webhooks;
 
 pub(super) use actions::unique;
 pub use banner::Access;
+pub use retention::expire;
 
 /// A record of what was learned is longer than other bodies.
 fn whole() -> DefaultBodyLimit {
@@ -72,7 +74,9 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
 pub(super) fn slow_routes(state: &AppState) -> Router<AppState> {
     let routes = Router::new()
         .route("/api/v1/test-clock/advance", post(clock::advance))
+        .route("/api/v1/customers/{id}/forget", post(retention::forget))
         .route("/api/v1/reconcile", post(gateways::reconcile))
+        .route("/api/v1/retention", post(retention::run))
         .route("/api/v1/policies", get(policies::list).post(policies::keep))
         .route("/api/v1/policies/diff", post(policies::diff))
         .route("/api/v1/policies/{version}", get(policies::one))

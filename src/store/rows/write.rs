@@ -66,6 +66,14 @@ fn raw_len(body: &InboxBody) -> usize {
     }
 }
 
+impl Write {
+    /// Whether it takes away what somebody wants gone.
+    pub(crate) fn erases(&self) -> bool {
+        let Self::Commit(commit) = self else { return false };
+        !commit.forgotten.is_empty() || !commit.emptied.is_empty()
+    }
+}
+
 /// What came of a write.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
@@ -168,6 +176,12 @@ fn commit(over: &mut Overlay<'_>, commit: Commit) -> Result<(), StoreError> {
     for message in commit.messages {
         over.put(keys::message(&message.id), message)?;
     }
+    for customer in commit.forgotten {
+        over.remove(keys::customer(&customer))?;
+    }
+    for number in commit.emptied {
+        empty_input(over, number)?;
+    }
     if let Some(learned) = commit.learned {
         // What it says of gateways has rows of its own.
         let learned = Learned { routing: Arc::default(), ..Learned::clone(&learned) };
@@ -205,6 +219,20 @@ fn put_sides(over: &mut Overlay<'_>, writes: Vec<SideWrite>) -> Result<(), Store
         }
     }
     Ok(())
+}
+
+/// Its source and id stay, by which it is known when it comes again; an id that was made of a
+/// customer's is replaced, since nobody sends it twice.
+fn empty_input(over: &mut Overlay<'_>, number: u64) -> Result<(), StoreError> {
+    if over.get(&keys::waiting(number))?.is_some() {
+        return Ok(());
+    }
+    let Some(held) = get::<InboxRecord>(&*over, &keys::input(number))? else { return Ok(()) };
+    let mut record = InboxRecord { body: InboxBody::Emptied, ..InboxRecord::clone(&held) };
+    if matches!(held.body, InboxBody::PaymentMethods { .. }) {
+        record.id = format!("emptied:{number}");
+    }
+    over.put(keys::input(number), record)
 }
 
 /// Those older than this one are in the counts, and no tree grows from them any more.

@@ -10,7 +10,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -27,6 +27,7 @@ mod disk;
 mod head;
 mod open;
 mod place;
+pub mod replace;
 
 use committer::{Committer, Request, Stopped};
 use disk::Disk;
@@ -85,6 +86,7 @@ impl Default for OpenOptions {
 /// A store in a directory.
 pub struct SledStore {
     disk: Disk,
+    directory: PathBuf,
     place: Place,
     stopped: Stopped,
     queue: Option<mpsc::Sender<Request>>,
@@ -126,7 +128,8 @@ impl SledStore {
             .spawn(move || committer.run(requests))
             .map_err(|error| StoreError::Refused(error.to_string()))?;
         let committer = Mutex::new(Some(thread));
-        Ok(Self { disk, place, stopped, queue: Some(queue), committer })
+        let directory = path.to_owned();
+        Ok(Self { disk, directory, place, stopped, queue: Some(queue), committer })
     }
 
     /// Compares all index rows and counts with the records. Reads everything.
@@ -156,6 +159,10 @@ impl Backend for SledStore {
     }
 
     async fn write(&self, write: Write) -> Result<Done, StoreError> {
+        if write.erases() {
+            let refused = |error: io::Error| StoreError::Refused(error.to_string());
+            replace::note_erased(&self.directory).map_err(refused)?;
+        }
         self.ask(|reply| Request::Write(write, reply)).await
     }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::OpenOptions;
 use super::disk::Disk;
 use super::head::Head;
+use super::replace;
 use crate::store::rows::value::{FORMAT, LinkKey, Marker, Stored as _, Value};
 use crate::store::rows::{get, number, overlay};
 use crate::store::{CURE, StoreError, keys};
@@ -42,6 +43,7 @@ impl Home {
     pub(super) fn find(path: &Path) -> Result<Self, StoreError> {
         let home = |is_new| Self { path: path.to_owned(), is_new };
         let found = home(false);
+        replace::finish(path).map_err(|error| found.unusable(&error.to_string()))?;
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -67,7 +69,7 @@ impl Home {
 
     /// Refuses a directory that is empty or gone, and held a store before.
     fn never_held_a_store(&self) -> Result<(), StoreError> {
-        let Some(memory) = self.memory() else { return Ok(()) };
+        let Some(memory) = memory_of(&self.path) else { return Ok(()) };
         if !memory.try_exists().map_err(|error| self.unusable(&error.to_string()))? {
             return Ok(());
         }
@@ -78,20 +80,12 @@ impl Home {
         )))
     }
 
-    /// Beside the directory, not in it: what empties the one leaves the other. Hidden, so that `*`
-    /// passes over it, too.
-    fn memory(&self) -> Option<PathBuf> {
-        let path = std::path::absolute(&self.path).ok()?;
-        let name = path.file_name()?.to_string_lossy().into_owned();
-        Some(path.with_file_name(format!(".{name}.recoup-store")))
-    }
-
     /// Leaves word beside the directory that it holds a store. Where nothing can be written there,
     /// as above a mounted disk, an emptied directory is not told from a new one.
     fn remember(&self) {
         const WORDS: &str = "recoup keeps a store in the directory beside this file, and looks for \
             this file where that one is empty.\n";
-        let Some(memory) = self.memory() else { return };
+        let Some(memory) = memory_of(&self.path) else { return };
         if !memory.exists() {
             let written = File::create(memory).and_then(|mut file| {
                 file.write_all(WORDS.as_bytes())?;
@@ -228,6 +222,14 @@ impl Home {
     fn unusable(&self, why: &str) -> StoreError {
         StoreError::Unusable { path: self.path.display().to_string(), why: why.to_owned() }
     }
+}
+
+/// The file that remembers the store in a directory. It is beside it, not in it: what empties the
+/// one leaves the other; hidden, so that `*` passes over it, too.
+pub(super) fn memory_of(directory: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(directory).ok()?;
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    Some(path.with_file_name(format!(".{name}.recoup-store")))
 }
 
 /// What every opening writes: the number of the new run, and what a store is made with.

@@ -66,7 +66,7 @@ impl Batch<'_> {
                 let said = Consent { channel: *channel, standing: *standing, at: *at, how };
                 self.replied(address, said).await
             }
-            InboxBody::Webhook { .. } => Ok(()),
+            InboxBody::Emptied | InboxBody::Webhook { .. } => Ok(()),
         }
     }
 

@@ -5,6 +5,7 @@ mod damage;
 mod damage_at_random;
 mod durability;
 mod effects;
+mod erase;
 mod fixture;
 mod inbox;
 mod kill;
