@@ -67,7 +67,7 @@ async fn afterwards_nothing_names_them_and_the_books_stay() {
     let service = world.start().await;
     let ana = failure("in_1", ANA, "Ana Perez", "+573015550199", "tok_of_ana");
     assert!(world.post("msg_1", ana.clone()).await);
-    let luis = failure("in_2", LUIS, "Luis Gomez", "+573015550188", "tok_of_luis");
+    let luis = failure("in_2", LUIS, "Luis Gomez", "+34911222333", "tok_of_luis");
     assert!(world.post("msg_2", luis).await);
     assert!(world.advance(60).await);
     let path = format!("/customers/{ANA}/forget");
