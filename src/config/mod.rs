@@ -23,6 +23,7 @@ mod json_schema;
 mod keys;
 mod policy;
 mod report;
+mod retention;
 mod rules;
 mod schema;
 mod secret;
@@ -36,6 +37,7 @@ pub use error::{ConfigErrors, Problem, Severity};
 pub use json_schema::json_schema;
 pub use keys::all_paths;
 pub use policy::{brand, policy};
+pub use retention::Retention;
 pub use schema::{
     Access, Amount, Config, Email, EmailProvider, FinalAction, GatewayConfig, GatewayKind,
     Merchant, Mode, OutboundWebhook, Reminders, Retries, Server, Sms, Step, StoreSettings,

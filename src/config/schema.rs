@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::contact::ContactRules;
 use super::error::Problem;
+use super::retention::Retention;
 use super::secret::Secret;
 use crate::core::campaign::Audience;
 use crate::core::customer::Channel;
@@ -407,16 +408,6 @@ pub struct Access {
     pub grace_days: Option<u32>,
     /// Signs the banner; without it there is none.
     pub banner_secret: Option<Secret>,
-}
-
-/// `[retention]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Retention {
-    /// Days after which the content of raw events is erased; 0: never.
-    pub raw_events_days: u32,
-    /// Days after the end of a customer's last case after which they are forgotten; 0: never.
-    pub customers_days: u32,
 }
 
 /// `[email]`.

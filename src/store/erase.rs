@@ -229,7 +229,7 @@ impl Person {
                 self.names.iter().any(|name| names(&raw, name))
                     || about(record).iter().any(|named| self.names.contains(named))
             }
-            InboxBody::Emptied | InboxBody::Learning(_) => false,
+            InboxBody::Channel { .. } | InboxBody::Emptied | InboxBody::Learning(_) => false,
         }
     }
 }

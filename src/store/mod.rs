@@ -41,13 +41,9 @@ mod rows;
 mod side;
 pub mod sled;
 
+use record::CURE;
 pub use rows::portable::ExportRecord;
 pub use side::{SideRecord, SideTable, SideWrite, Sides};
-
-/// What a person can do about a store that is damaged or does not open.
-pub(crate) const CURE: &str = "keep the directory as it is, restore the last backup into a new one \
-     (`recoup import FILE --store sled:NEW`), and start with that: every open attempt is then \
-     looked up at its gateway before anything is charged";
 
 /// Why the store did not do it.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -10,6 +10,11 @@
 //!   over 128 KiB into a file of its own, which neither its `flush` nor our `fdatasync` of the
 //!   database makes durable.
 
+/// What a person can do about a store that is damaged or does not open.
+pub(crate) const CURE: &str = "keep the directory as it is, restore the last backup into a new one \
+     (`recoup import FILE --store sled:NEW`), and start with that: every open attempt is then \
+     looked up at its gateway before anything is charged";
+
 /// The version of the frame and of the JSON in it.
 pub(crate) const VERSION: u8 = 1;
 
