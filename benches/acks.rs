@@ -157,6 +157,7 @@ fn real_router(path: &Path, device: Arc<dyn Device>) -> Router {
         policy: Arc::new(policy()),
         ceilings: Default::default(),
         access: Default::default(),
+        retention: Default::default(),
         link_key: [0; 32],
         client_address_header: None,
         endpoints: Arc::new([]),
