@@ -13,8 +13,7 @@ use serde::Deserialize;
 
 use super::contact::ContactRules;
 use super::error::Problem;
-use super::retention::Retention;
-use super::secret::Secret;
+use super::{retention::Retention, secret::Secret};
 use crate::core::campaign::Audience;
 use crate::core::customer::Channel;
 use crate::core::decline::Category;

@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{
-    CaseFilter, CaseWrite, Commit, ExportRecord, InboxBody, InboxRecord, MessageRecord, Store,
-    StoreError,
+    CaseFilter, CaseWrite, Commit, ExportRecord, InboxBody, InboxRecord, MessageRecord, SideRecord,
+    SideTable, Store, StoreError,
 };
 use crate::core::case::{AttemptOutcome, Case};
 use crate::core::customer::Channel;
@@ -35,6 +36,13 @@ const SHORTEST: usize = 3;
 
 /// Stands before the reference of somebody who is forgotten.
 const FORGOTTEN: &str = "forgotten_";
+
+/// Stands where a name stood.
+const GONE: &str = "erased";
+
+/// Where an event, an answer or a note of the audit list may name somebody.
+const SIDES: [SideTable; 4] =
+    [SideTable::Audit, SideTable::Delivery, SideTable::Event, SideTable::Kept];
 
 /// Says whom a record of the inbox is about: ids, addresses, names, as its gateway reads it.
 pub type About<'a> = dyn Fn(&InboxRecord) -> Vec<String> + Send + Sync + 'a;
@@ -95,6 +103,7 @@ pub async fn forget(
         return Err(EraseError::Open(case.id.clone()));
     }
     let inputs = empty_inputs(store, |record| person.is_in(record, about)).await?;
+    unname_sides(store, &person).await?;
     let mut erased = erase(store, &person, now).await?;
     erased.inputs = inputs;
     Ok(erased)
@@ -173,6 +182,9 @@ struct Person {
     cases: Vec<Case>,
     /// Digests of addresses that were written to.
     addresses: BTreeSet<String>,
+    /// What is theirs alone: id, name, addresses.
+    own: BTreeSet<String>,
+    /// That, and what the books keep: invoices, subscriptions, payments.
     names: BTreeSet<String>,
 }
 
@@ -184,11 +196,12 @@ impl Person {
             is_recorded: record.is_some(),
             cases: cases_of(store, id).await?,
             addresses: BTreeSet::new(),
-            names: BTreeSet::from([id.to_owned()]),
+            own: BTreeSet::from([id.to_owned()]),
+            names: BTreeSet::new(),
         };
         let contact = record.as_ref().map(|record| &record.contact);
         let said = contact.map(|it| [&it.name, &it.email, &it.phone]);
-        person.names.extend(said.into_iter().flatten().flatten().cloned());
+        person.own.extend(said.into_iter().flatten().flatten().cloned());
         for (channel, address) in [
             (Channel::Email, contact.and_then(|it| it.email.as_deref())),
             (Channel::Sms, contact.and_then(|it| it.phone.as_deref())),
@@ -196,7 +209,7 @@ impl Person {
             person.addresses.extend(address.map(|address| address_key(channel, address)));
         }
         let methods = record.iter().flat_map(|record| &record.methods);
-        person.names.extend(methods.filter_map(|method| method.gateway_customer.clone()));
+        person.own.extend(methods.filter_map(|method| method.gateway_customer.clone()));
         for case in &person.cases {
             person.names.insert(case.invoice.clone());
             person.names.extend(case.subscription.clone());
@@ -205,11 +218,13 @@ impl Person {
         }
         for case in &person.cases {
             for message in store.messages_of(&case.id).await? {
-                person.names.insert(message.to);
+                person.own.insert(message.to);
                 person.addresses.extend(message.address);
             }
         }
+        person.own.retain(|name| name.len() >= SHORTEST);
         person.names.retain(|name| name.len() >= SHORTEST);
+        person.names.extend(person.own.iter().cloned());
         Ok(person)
     }
 
@@ -242,6 +257,36 @@ fn names(text: &str, name: &str) -> bool {
         let after = text[at + name.len()..].chars().next();
         before.is_none_or(|c| !is_part(c)) && after.is_none_or(|c| !is_part(c))
     })
+}
+
+/// Takes the person's own names out of what was told to others, or noted beside the cases.
+async fn unname_sides(store: &dyn Store, person: &Person) -> Result<(), StoreError> {
+    for table in SIDES {
+        for record in pages(store, &format!("side/{}/", table.as_str())).await? {
+            let Ok(record) = serde_json::from_value::<SideRecord>(record.value) else { continue };
+            let mut next = record.next();
+            unname(&mut next.body, &person.own);
+            if next.body != record.body {
+                store.write_sides(vec![next.into()]).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unname(value: &mut Value, own: &BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| unname(item, own)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| unname(field, own)),
+        Value::String(text) => {
+            for name in own.iter().filter(|name| !name.is_empty()) {
+                if names(text, name) {
+                    *text = text.replace(name, GONE);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 async fn cases_of(store: &dyn Store, customer: &str) -> Result<Vec<Case>, StoreError> {
@@ -383,6 +428,20 @@ mod tests {
         assert!(names("to ana@nube.example, today", "ana@nube.example"));
         assert!(!names(r#"{"customer":"cus_12"}"#, "cus_1"));
         assert!(!names("xcus_1", "cus_1") && !names("", "cus_1"));
+    }
+
+    #[test]
+    fn what_was_told_to_others_loses_the_name_and_nothing_else() {
+        let mut told = serde_json::json!({
+            "data": {"customer": "cus_1", "amount": 2900, "other": "cus_12"},
+            "sent": ["{\"customer\":\"cus_1\"}"],
+        });
+        unname(&mut told, &BTreeSet::from(["cus_1".to_owned()]));
+        let kept = serde_json::json!({
+            "data": {"customer": "erased", "amount": 2900, "other": "cus_12"},
+            "sent": ["{\"customer\":\"erased\"}"],
+        });
+        assert_eq!(told, kept);
     }
 
     #[test]

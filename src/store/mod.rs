@@ -40,7 +40,6 @@ pub(crate) mod record;
 mod rows;
 mod side;
 pub mod sled;
-
 use record::CURE;
 pub use rows::portable::ExportRecord;
 pub use side::{SideRecord, SideTable, SideWrite, Sides};
@@ -75,8 +74,7 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
-    /// Its disk is nearly full, or its files were removed: nothing was written, and it goes on when
-    /// that is mended.
+    /// Nearly full, or its files were removed: nothing was written; it goes on when mended.
     #[error("write to the store: {0}")]
     Full(String),
     /// Another process has it.
