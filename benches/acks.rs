@@ -33,7 +33,7 @@ use recoup::gateway::history::Completeness;
 use recoup::gateway::stripe::Stripe;
 use recoup::gateway::wire::Timeouts;
 use recoup::gateway::{Gateway, GatewaySettings};
-use recoup::http::{AdvanceError, AppState, Engine, Readiness, router};
+use recoup::http::{AdvanceError, AppState, Book, Engine, Readiness, Refusals, router};
 use recoup::message::{Brand, Texts};
 use recoup::sandbox::sign::stripe_signature;
 use recoup::store::sled::{Device, OpenOptions, SledStore};
@@ -148,6 +148,8 @@ fn real_router(path: &Path, device: Arc<dyn Device>) -> Router {
         store,
         gateways: vec![stripe].into(),
         clock: Clock::System,
+        book: Book::default(),
+        refused: Refusals::default(),
         wake: Arc::default(),
         engine: Arc::new(NoEngine),
         admin_token: None,

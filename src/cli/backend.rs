@@ -148,6 +148,20 @@ impl Backend {
         self.ask(Method::GET, self.query(path, query), None, LONG_ANSWER_TIME).await
     }
 
+    /// The same, of an answer that is a file and no JSON.
+    pub(super) async fn file(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<String> {
+        let (status, bytes) =
+            self.send(Method::GET, self.query(path, query), None, LONG_ANSWER_TIME).await?;
+        match status {
+            200..300 => String::from_utf8(bytes).context("read the file that was answered"),
+            _ => self.read(status, &bytes).map(|json| json.to_string()),
+        }
+    }
+
     /// The same; none where there is no such thing.
     pub(super) async fn find(&self, path: &[&str]) -> anyhow::Result<Option<Value>> {
         match self.get(path, &[]).await {
@@ -226,6 +240,17 @@ impl Backend {
         body: Option<String>,
         patience: Duration,
     ) -> anyhow::Result<Value> {
+        let (status, bytes) = self.send(method, url, body, patience).await?;
+        self.read(status, &bytes)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<String>,
+        patience: Duration,
+    ) -> anyhow::Result<(u16, Vec<u8>)> {
         let mut request = Request::builder().method(method);
         if let Some(token) = &self.token {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
@@ -236,7 +261,7 @@ impl Backend {
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let (status, bytes) = match &self.side {
+        Ok(match &self.side {
             Side::Service(client) => {
                 let request = request.uri(url.as_str()).body(body.unwrap_or_default())?;
                 let mut request: reqwest::Request = request.try_into()?;
@@ -252,8 +277,7 @@ impl Backend {
                 let status = answer.status().as_u16();
                 (status, to_bytes(answer.into_body(), MAX_ANSWER).await?.to_vec())
             }
-        };
-        self.read(status, &bytes)
+        })
     }
 
     fn read(&self, status: u16, bytes: &[u8]) -> anyhow::Result<Value> {

@@ -10,7 +10,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::backend::{self, Backend, BackendArgs};
-use super::offline::{print_json, print_line};
+use super::offline::{print_file, print_json, print_line};
 use super::show::{CaseView, Zone, words};
 use crate::core::case::State;
 
@@ -23,6 +23,7 @@ const PAGE: usize = 100;
   recoup cases
   recoup cases --state awaiting_customer
   recoup cases --customer cus_42 --json
+  recoup cases --csv > cases.csv
   recoup cases --url https://pay.company.example       a service elsewhere
 
 Newest first. While no service runs, the store itself is read.
@@ -42,6 +43,9 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 20,
         value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
+    /// Print every case that passes, of all pages, as CSV.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
     /// Print one JSON document: {"data": […], "has_more"}.
     #[arg(long)]
     json: bool,
@@ -52,6 +56,12 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     backend::run(&args.backend, async |backend| {
+        if args.csv {
+            let mut query = filters(&args);
+            query.push(("format", "csv"));
+            print_file(&backend.file(&["cases"], &query).await?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let (cases, has_more) = read(backend, &args).await?;
         if args.json {
             print_json(&json!({ "data": cases, "has_more": has_more }))?;
@@ -62,16 +72,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
+fn filters(args: &Args) -> Vec<(&'static str, &str)> {
+    let all = [("state", &args.state), ("customer", &args.customer), ("invoice", &args.invoice)];
+    all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect()
+}
+
 /// Page by page, up to the limit.
 async fn read(backend: &Backend, args: &Args) -> anyhow::Result<(Vec<Value>, bool)> {
-    let filters =
-        [("state", &args.state), ("customer", &args.customer), ("invoice", &args.invoice)];
     let (mut cases, mut has_more): (Vec<Value>, bool) = (Vec::new(), true);
     while has_more && cases.len() < args.limit as usize {
         let limit = (args.limit as usize - cases.len()).min(PAGE).to_string();
         let after = cases.last().and_then(|case| case.get("id")).and_then(Value::as_str);
         let mut query = vec![("limit", limit.as_str())];
-        query.extend(filters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))));
+        query.extend(filters(args));
         query.extend(after.map(|after| ("starting_after", after)));
         let mut page = backend.get(&["cases"], &query).await?;
         has_more = page.get("has_more").and_then(Value::as_bool).unwrap_or(false);

@@ -81,6 +81,8 @@ pub(crate) async fn compose(
         gateways: gateways.into(),
         callbacks: channels::callbacks(config)?.into(),
         clock,
+        book: http::Book::default(),
+        refused: http::Refusals::default(),
         wake: handle.wake(),
         engine: Arc::new(WorkerEngine { handle: handle.clone(), reconciler: reconciler.clone() }),
         admin_token: config.server.admin_token.as_ref().map(|token| token.get().clone()),

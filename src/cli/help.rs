@@ -12,7 +12,7 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Try it", &["demo", "sandbox", "trigger"]),
     ("Run it", &["init", "check", "doctor", "whatsapp", "serve"]),
-    ("Look", &["cases", "messages", "explain", "plan", "report", "preview"]),
+    ("Look", &["cases", "messages", "explain", "plan", "report", "reconcile", "preview"]),
     ("Act", &["retry", "pause", "resume", "stop", "link", "channels", "policy"]),
     ("Webhooks", &["verify", "parse", "classify", "webhooks"]),
     ("Study", &["simulate", "backtest", "chaos"]),

@@ -12,7 +12,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::backend::{self, Backend, BackendArgs};
-use super::offline::{finish, print_json, print_line};
+use super::offline::{finish, print_file, print_json, print_line};
 use super::show::Zone;
 
 /// Messages in one answer of the API at most.
@@ -25,6 +25,7 @@ const PAGE: usize = 100;
   recoup messages --channel email --status failed
   recoup messages --case case_b3ba9a0e05554a3c7fe2 --text       with what they say
   recoup messages --customer cus_42 --json
+  recoup messages --csv > messages.csv
   recoup messages --report                          by step, kind, channel and language
   recoup messages --report --since 2026-11-01T00:00:00Z --json
 
@@ -67,6 +68,9 @@ pub(super) struct Args {
     /// Of the report: messages before this time.
     #[arg(long, value_name = "RFC3339", requires = "report")]
     until: Option<String>,
+    /// Print every message that passes, of all pages, as CSV.
+    #[arg(long, conflicts_with_all = ["json", "report", "text"])]
+    csv: bool,
     /// Print one JSON document: {"data": […], "has_more"}, or the report.
     #[arg(long)]
     json: bool,
@@ -86,6 +90,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(backend: &Backend, args: &Args) -> anyhow::Result<()> {
+    if args.csv {
+        let mut query = filters(args);
+        query.push(("format", "csv"));
+        return Ok(print_file(&backend.file(&["messages"], &query).await?)?);
+    }
     let (messages, has_more) = read(backend, args).await?;
     if args.json {
         return Ok(print_json(&json!({ "data": messages, "has_more": has_more }))?);
@@ -103,9 +112,8 @@ async fn list(backend: &Backend, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Page by page, up to the limit.
-async fn read(backend: &Backend, args: &Args) -> anyhow::Result<(Vec<Value>, bool)> {
-    let filters = [
+fn filters(args: &Args) -> Vec<(&'static str, &str)> {
+    let all = [
         ("case", &args.case),
         ("customer", &args.customer),
         ("channel", &args.channel),
@@ -113,12 +121,17 @@ async fn read(backend: &Backend, args: &Args) -> anyhow::Result<(Vec<Value>, boo
         ("locale", &args.locale),
         ("status", &args.status),
     ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect()
+}
+
+/// Page by page, up to the limit.
+async fn read(backend: &Backend, args: &Args) -> anyhow::Result<(Vec<Value>, bool)> {
     let (mut messages, mut has_more): (Vec<Value>, bool) = (Vec::new(), true);
     while has_more && messages.len() < args.limit as usize {
         let limit = (args.limit as usize - messages.len()).min(PAGE).to_string();
         let after = messages.last().and_then(|one| one.get("id")).and_then(Value::as_str);
         let mut query = vec![("limit", limit.as_str())];
-        query.extend(filters.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))));
+        query.extend(filters(args));
         query.extend(after.map(|after| ("starting_after", after)));
         let mut page = backend.get(&["messages"], &query).await?;
         has_more = page.get("has_more").and_then(Value::as_bool).unwrap_or(false);

@@ -39,6 +39,7 @@ mod parse;
 mod plan;
 mod policy;
 mod preview;
+mod reconcile;
 mod report;
 mod sandbox;
 mod serve;
@@ -91,6 +92,8 @@ enum Command {
     Cases(cases::Args),
     /// What came back, by what, and whether what was learned helped.
     Report(report::Args),
+    /// What each gateway says was captured, against the ledger, by day.
+    Reconcile(reconcile::Args),
     /// How messages are received on each channel; stopping and lifting.
     Channels(channel::Args),
     /// What went out, and what became of it.
@@ -171,6 +174,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args),
         Command::Cases(args) => cases::run(args),
         Command::Report(args) => report::run(args),
+        Command::Reconcile(args) => reconcile::run(args),
         Command::Channels(args) => channel::run(args),
         Command::Messages(args) => messages::run(args),
         Command::Policy(args) => policy::run(args),

@@ -111,6 +111,14 @@ pub(super) fn print_line(text: &str) -> std::io::Result<()> {
     }
 }
 
+/// A file on stdout, as it is.
+pub(super) fn print_file(text: &str) -> std::io::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
 /// Exit 2 with the reason on stderr; other results as they are.
 #[expect(clippy::print_stderr, reason = "the command line's own messages go to stderr")]
 pub(super) fn finish(result: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {

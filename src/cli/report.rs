@@ -5,6 +5,7 @@
 //! What must stay true: every share stands beside its denominator; amounts of two currencies are
 //! never added.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::backend::{self, BackendArgs};
-use super::offline::{Usage, finish, print_json, print_line};
+use super::offline::{Usage, finish, print_file, print_json, print_line};
 use super::show::{Zone, wrap};
 use crate::core::money::Money;
 
@@ -23,10 +24,16 @@ use crate::core::money::Money;
   recoup report
   recoup report --since 2026-01-01 --until 2026-04-01    cases that opened in the first quarter
   recoup report --json
+  recoup report monthly --out november.html --month 2026-11      to be printed, or kept as PDF
+  recoup report payments > payments.csv                          each capture, for accounting
+  recoup report attempts > attempts.csv                          each attempt
 
 A case counts when the 14th or 28th day after its failure is over; until then it is left out.
 While no service runs, the store itself is read.")]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Only cases that opened from then on.
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -36,6 +43,41 @@ pub(super) struct Args {
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+/// Another report.
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// A month as a page to be printed.
+    Monthly(MonthlyArgs),
+    /// What each gateway took: invoice, amount, fee, out-of-band mark, refund; as CSV.
+    Payments(FileArgs),
+    /// Every attempt that was sent, as CSV.
+    Attempts(FileArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct MonthlyArgs {
+    /// Which month [default: the last one that is over].
+    #[arg(long, value_name = "YYYY-MM")]
+    month: Option<String>,
+    /// Where to write it.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct FileArgs {
+    /// Only payments from then on.
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only payments before.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -106,6 +148,41 @@ struct Comparison {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.what {
+        None => recovery(args),
+        Some(What::Monthly(args)) => monthly(&args),
+        Some(What::Payments(args)) => file("payments", &args),
+        Some(What::Attempts(args)) => file("attempts", &args),
+    }
+}
+
+fn monthly(args: &MonthlyArgs) -> anyhow::Result<ExitCode> {
+    finish(backend::run(&args.backend, async |backend| {
+        let query: Vec<_> = args.month.iter().map(|month| ("month", month.as_str())).collect();
+        let page = backend.file(&["reports", "monthly"], &query).await?;
+        std::fs::write(&args.out, page).with_context(|| format!("write {}", args.out.display()))?;
+        print_line(&format!("{}: open it in a browser, and print it", args.out.display()))?;
+        Ok(ExitCode::SUCCESS)
+    }))
+}
+
+fn file(list: &str, args: &FileArgs) -> anyhow::Result<ExitCode> {
+    finish(backend::run(&args.backend, async |backend| {
+        let zone = backend.zone();
+        let since = moment(zone, "--since", args.since.as_deref())?;
+        let until = moment(zone, "--until", args.until.as_deref())?;
+        if list != "payments" && (since.is_some() || until.is_some()) {
+            return Err(Usage::new("--since and --until are for payments").into());
+        }
+        let mut query = vec![("format", "csv")];
+        query.extend(since.as_deref().map(|at| ("since", at)));
+        query.extend(until.as_deref().map(|at| ("until", at)));
+        print_file(&backend.file(&[list], &query).await?)?;
+        Ok(ExitCode::SUCCESS)
+    }))
+}
+
+fn recovery(args: Args) -> anyhow::Result<ExitCode> {
     finish(backend::run(&args.backend, async |backend| {
         let zone = backend.zone();
         let since = moment(zone, "--since", args.since.as_deref())?;
@@ -123,7 +200,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }))
 }
 
-fn moment(zone: &Zone, flag: &str, text: Option<&str>) -> Result<Option<String>, Usage> {
+/// A moment that a flag names.
+pub(super) fn moment(zone: &Zone, flag: &str, text: Option<&str>) -> Result<Option<String>, Usage> {
     let Some(text) = text else { return Ok(None) };
     let at: Option<Timestamp> = zone.parse(text);
     let wrong = || format!("{flag} {text}: a time reads 2026-01-31 or 2026-01-31T09:00:00Z");

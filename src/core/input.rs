@@ -68,6 +68,11 @@ pub enum OperatorAction {
         /// The version of the policy, which is in the store.
         to: String,
     },
+    /// Write something down; nothing else happens.
+    Note {
+        /// In the person's words.
+        text: String,
+    },
     /// Do nothing until `until`, or until resumed.
     Pause {
         /// When to go on by itself.
@@ -82,6 +87,9 @@ pub enum OperatorAction {
         /// Why, in the person's words.
         reason: Option<String>,
     },
+    /// Send the customer the link, on the channel that reaches them, as soon as the contact policy
+    /// allows.
+    Write,
 }
 
 /// What a customer can do on the hosted page.

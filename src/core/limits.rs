@@ -170,6 +170,22 @@ pub fn check(card: &Card, amount: Money, now: Timestamp) -> Verdict {
     }
 }
 
+/// One rule of a card's network, and how much of it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Use {
+    /// The rule.
+    pub limit: &'static Limit,
+    /// Attempts that it counts now.
+    pub used: u32,
+}
+
+/// The rules that hold for `card`, with what is used of them at `now` for attempts of `amount`.
+pub fn uses(card: &Card, amount: Money, now: Timestamp) -> Vec<Use> {
+    let hold = all().iter().filter(|limit| applies(limit, card));
+    let used = |limit| u32::try_from(counted(limit, card, amount, now).len()).unwrap_or(u32::MAX);
+    hold.map(|limit| Use { limit, used: used(limit) }).collect()
+}
+
 /// How many of the noted attempts on a card were one too many, by the limits of their moment.
 /// What a report shows, and must always be zero.
 pub fn violations(card: &Card) -> usize {

@@ -21,6 +21,7 @@ use crate::core::event::Event;
 use crate::core::ids::GatewayId;
 use crate::core::money::Money;
 use crate::core::policy::Capabilities;
+use crate::core::report::captures::Capture;
 
 pub mod adyen;
 mod amount;
@@ -283,6 +284,16 @@ pub trait Gateway: Send + Sync {
     /// Reads something harmless, to see whether the key is accepted. Gives what was read, in words.
     async fn check_access(&self) -> Result<String, CallError> {
         cannot("check the key", "this gateway has no read that tells")
+    }
+
+    /// What was captured here in a span of time, for reconciliation. A gateway whose API lists no
+    /// captures by time says so.
+    async fn captures(
+        &self,
+        _since: Timestamp,
+        _until: Timestamp,
+    ) -> Result<Vec<Capture>, CallError> {
+        cannot("list what was captured", "its API has no list of captures by time that is read")
     }
 
     /// What the gateway knows since then: its events, and what is owed without having been told.

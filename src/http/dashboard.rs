@@ -5,56 +5,48 @@
 //! What must stay true: nothing is shown without a session; nothing acts without the session's csrf
 //! text; without an admin token the dashboard says how to set one and stays closed.
 
-use std::collections::BTreeMap;
-
-use axum::Form;
-use axum::Router;
-use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::extract::{Form, FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Router, middleware};
 use serde::Deserialize;
 
-use super::api::unique;
 use super::auth::{self, Session, Transport};
-use super::pages::{
-    CaseView, CasesView, ReportView, Shell, case_page, cases_page, login_page, problem_page,
-    report_page,
-};
-use super::report::{Recovery, Span};
-use super::{AppState, Problem, link, page, see_other};
+use super::book::BookError;
+use super::pages::{Shell, login_page, problem_page};
+use super::{AppState, Problem, page, see_other};
 use crate::clock::real_now;
-use crate::core::case::{Case, State as CaseState};
-use crate::core::ids::CaseId;
-use crate::core::input::OperatorAction;
-use crate::store::{CaseFilter, InboxBody, Page};
+use crate::store::StoreError;
 
-/// The inbox's name for people.
-const SOURCE: &str = "api";
-
-/// Rows of the list.
-const ROWS: usize = 50;
+mod asked;
+mod assets;
+mod case;
+mod cases;
+mod gateways;
+mod home;
+mod messages;
+mod report;
+mod sample;
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
-        .route("/", get(list))
-        .route("/cases/{id}", get(one))
-        .route("/cases/{id}/{action}", post(act))
+        .route("/", get(home::show))
+        .route("/cases", get(cases::list))
+        .route("/cases/{id}", get(case::show))
+        .route("/cases/{id}/{action}", post(case::act))
+        .route("/messages", get(messages::show))
+        .route("/messages/preview", get(messages::preview))
+        .route("/messages/preview/{locale}/{kind}", get(messages::preview_body))
+        .route("/cases/{id}/messages/{message}", get(case::message))
+        .route("/gateways", get(gateways::show))
+        .route("/gateways/{id}/{action}", post(gateways::act))
+        .route("/report", get(report::show))
         .route("/login", get(login_form).post(login))
         .route("/logout", post(logout))
-}
-
-/// Pages that take as long as every case takes to read.
-pub(super) fn slow_routes() -> Router<AppState> {
-    Router::new().route("/report", get(report))
-}
-
-/// `GET /report`.
-async fn report(State(state): State<AppState>, person: Person) -> Result<Response, Trouble> {
-    let recovery = Recovery::of(&state, Span::default()).await?;
-    let shell = shell(&state, &person.session, None);
-    Ok(page(StatusCode::OK, report_page(&ReportView { shell, windows: recovery.windows })))
+        .route("/assets/{name}", get(assets::serve))
+        .layer(middleware::from_fn(assets::send_on))
 }
 
 /// A person with a session. Without one the browser is sent to `/login`.
@@ -79,32 +71,65 @@ impl FromRequestParts<AppState> for Person {
 
 /// Why a page of the dashboard was not made, as a page.
 enum Trouble {
+    /// The question makes no sense.
+    Asked(String),
     Csrf,
     NoCase,
+    /// The cases are being counted: so many so far.
+    Reading(usize),
     Store(Problem),
 }
 
-impl<E: Into<Problem>> From<E> for Trouble {
-    fn from(error: E) -> Self {
+impl From<BookError> for Trouble {
+    fn from(error: BookError) -> Self {
+        match error {
+            BookError::Reading(cases) => Self::Reading(cases),
+            BookError::Store(error) => Self::Store(error.into()),
+        }
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
         Self::Store(error.into())
+    }
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        Self::Store(problem)
     }
 }
 
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
         let (status, title, text) = match self {
+            Self::Asked(text) => (StatusCode::BAD_REQUEST, "This cannot be asked for", text),
             Self::Csrf => (
                 StatusCode::FORBIDDEN,
                 "Nothing was done",
-                "This form was not sent from a page of your session. Go back and try again.",
+                "This form was not sent from a page of your session. Go back and try again."
+                    .to_owned(),
             ),
             Self::NoCase => {
-                (StatusCode::NOT_FOUND, "No such case", "There is no case with this id.")
+                (StatusCode::NOT_FOUND, "No such case", "There is no case with this id.".to_owned())
             }
+            Self::Reading(cases) => return still_reading(cases),
             Self::Store(problem) => return problem.into_response(),
         };
-        page(status, problem_page(&bare_shell(""), title, text))
+        page(status, problem_page(&bare_shell(""), title, &text))
     }
+}
+
+/// Looks again by itself.
+fn still_reading(cases: usize) -> Response {
+    let text = format!(
+        "After a start the cases are counted once: {cases} so far. This page looks again by itself."
+    );
+    let html = problem_page(&bare_shell(""), "Counting", &text);
+    let mut response = page(StatusCode::SERVICE_UNAVAILABLE, html);
+    response.headers_mut().insert(header::REFRESH, HeaderValue::from_static("2"));
+    response
 }
 
 fn bare_shell(brand: &str) -> Shell {
@@ -133,160 +158,6 @@ fn shell(state: &AppState, session: &Session, notice: Option<String>) -> Shell {
         csrf: Some(session.csrf.clone()),
         notice,
     }
-}
-
-/// What the list can be asked for.
-#[derive(Debug, Default, Deserialize)]
-struct ListQuery {
-    #[serde(default)]
-    state: String,
-    #[serde(default)]
-    q: String,
-    #[serde(default)]
-    after: String,
-}
-
-/// `GET /`.
-async fn list(
-    State(state): State<AppState>,
-    person: Person,
-    Query(query): Query<ListQuery>,
-) -> Result<Response, Trouble> {
-    let wanted = CaseState::ALL.into_iter().find(|known| known.as_str() == query.state);
-    let after = Some(CaseId::from(query.after.as_str())).filter(|id| !id.as_str().is_empty());
-    let found = search(&state, wanted, query.q.trim(), after.as_ref()).await?;
-    let next = found.data.last().filter(|_| found.has_more).map(|case| case.id.to_string());
-    let view = CasesView {
-        shell: shell(&state, &person.session, None),
-        names: names(&state, &found.data).await?,
-        cases: found.data,
-        counts: state.store.count_cases().await?,
-        state: wanted,
-        query: query.q.trim().to_owned(),
-        next_after: next,
-        trigger_command: "recoup trigger payment_failed".to_owned(),
-    };
-    Ok(page(StatusCode::OK, cases_page(&view)))
-}
-
-/// Cases by invoice, else by customer.
-async fn search(
-    state: &AppState,
-    wanted: Option<CaseState>,
-    text: &str,
-    after: Option<&CaseId>,
-) -> Result<Page<Case>, Problem> {
-    let mut filter = CaseFilter { state: wanted, ..CaseFilter::default() };
-    if !text.is_empty() {
-        filter.invoice = Some(text.to_owned());
-        let by_invoice = state.store.list_cases(&filter, after, ROWS).await?;
-        if !by_invoice.data.is_empty() {
-            return Ok(by_invoice);
-        }
-        filter.invoice = None;
-        filter.customer = Some(text.to_owned());
-    }
-    Ok(state.store.list_cases(&filter, after, ROWS).await?)
-}
-
-async fn names(state: &AppState, cases: &[Case]) -> Result<BTreeMap<String, String>, Problem> {
-    let mut names = BTreeMap::new();
-    for id in cases.iter().filter_map(|case| case.customer.as_ref()) {
-        if !names.contains_key(id)
-            && let Some(name) = state.store.customer(id).await?.and_then(|c| c.contact.name)
-        {
-            names.insert(id.clone(), name);
-        }
-    }
-    Ok(names)
-}
-
-/// What is told at the top of a case.
-#[derive(Debug, Default, Deserialize)]
-struct CaseQuery {
-    #[serde(default)]
-    done: String,
-}
-
-/// `GET /cases/{id}`.
-async fn one(
-    State(state): State<AppState>,
-    person: Person,
-    Path(id): Path<String>,
-    Query(query): Query<CaseQuery>,
-) -> Result<Response, Trouble> {
-    let told = match query.done.as_str() {
-        "pause" => Some("Paused. Nothing happens until it is resumed."),
-        "resume" => Some("Resumed."),
-        "retry" => Some("Asked for a try now, as far as the networks allow."),
-        "stop" => Some("Stopped."),
-        _ => None,
-    };
-    let shell = shell(&state, &person.session, told.map(str::to_owned));
-    case(&state, &id, shell, None).await
-}
-
-async fn case(
-    state: &AppState,
-    id: &str,
-    shell: Shell,
-    link: Option<String>,
-) -> Result<Response, Trouble> {
-    let Some(case) = state.store.case(&CaseId::from(id)).await? else {
-        return Err(Trouble::NoCase);
-    };
-    let customer = state.store.customer(&case.customer_key()).await?;
-    let view = CaseView {
-        shell,
-        customer,
-        ledger: state.store.ledger(&case.id).await?,
-        messages: state.store.messages_of(&case.id).await?,
-        case,
-        link,
-    };
-    Ok(page(StatusCode::OK, case_page(&view)))
-}
-
-/// What a form on a case sends.
-#[derive(Debug, Default, Deserialize)]
-struct ActionForm {
-    #[serde(default)]
-    csrf: String,
-    #[serde(default)]
-    reason: String,
-}
-
-/// `POST /cases/{id}/{action}`.
-async fn act(
-    State(state): State<AppState>,
-    person: Person,
-    Path((id, action)): Path<(String, String)>,
-    Form(form): Form<ActionForm>,
-) -> Result<Response, Trouble> {
-    if !person.session.sent(&form.csrf) {
-        return Err(Trouble::Csrf);
-    }
-    let found = state.store.case(&CaseId::from(id.as_str())).await?;
-    let found = found.ok_or(Trouble::NoCase)?;
-    if action == "link" {
-        let url = link::url(&state.brand.public_url, &state.link_key, &found.id);
-        return case(&state, &id, shell(&state, &person.session, None), Some(url)).await;
-    }
-    let order = match action.as_str() {
-        "mark-paid" => OperatorAction::MarkPaid,
-        "pause" => OperatorAction::Pause { until: None },
-        "resume" => OperatorAction::Resume,
-        "retry" => OperatorAction::Retry,
-        "stop" => {
-            let reason = Some(form.reason.trim().chars().take(500).collect::<String>());
-            OperatorAction::Stop { reason: reason.filter(|text| !text.is_empty()) }
-        }
-        _ => return Err(Trouble::NoCase),
-    };
-    let body = InboxBody::Operator { case: found.id.clone(), action: order };
-    state.append(SOURCE, unique(), body).await?;
-    state.settle().await;
-    Ok(see_other(&format!("/cases/{}?done={action}", found.id)))
 }
 
 /// `GET /login`.

@@ -39,8 +39,10 @@ use crate::store::{CaseFilter, InboxBody, InboxRecord, Store, StoreError};
 
 mod api;
 mod auth;
+mod book;
 mod callbacks;
 mod card_numbers;
+pub mod csv;
 mod dashboard;
 mod health;
 pub mod link;
@@ -48,6 +50,7 @@ mod messages;
 pub mod pages;
 mod pay;
 mod problem;
+mod refused;
 mod report;
 mod unsubscribe;
 mod view;
@@ -55,7 +58,9 @@ mod webhooks;
 
 pub use api::{Access, expire};
 pub use axum::http::HeaderName;
+pub use book::Book;
 pub use problem::Problem;
+pub use refused::Refusals;
 pub use view::case_json;
 
 /// Longest body of anything but a webhook.
@@ -129,6 +134,10 @@ pub struct AppState {
     pub callbacks: Arc<[Arc<dyn Callbacks>]>,
     /// The service's time.
     pub clock: Clock,
+    /// What reports count, kept in memory.
+    pub book: Book,
+    /// Webhooks that were refused lately.
+    pub refused: Refusals,
     /// Wakes the worker after each append.
     pub wake: Arc<Notify>,
     /// The worker.
@@ -239,9 +248,7 @@ pub fn router(state: AppState) -> Router {
         .route("/metrics", get(health::metrics))
         .merge(people)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME));
-    let slow = api::slow_routes(&state)
-        .merge(dashboard::slow_routes())
-        .layer(middleware::from_fn(card_numbers::refuse));
+    let slow = api::slow_routes(&state).layer(middleware::from_fn(card_numbers::refuse));
     quick
         .merge(slow)
         .fallback(async || Problem::not_found("there is no such route"))

@@ -60,6 +60,11 @@ impl Problem {
         }))
     }
 
+    /// What to look at.
+    pub(super) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// 404.
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)

@@ -1,7 +1,6 @@
-//! The recovery report over a store: for the API and for the dashboard.
+//! The recovery report over a store, for the API.
 //!
-//! Why here: both show the same numbers. `core::report` counts; this reads the cases for it, a page
-//! at a time, so that a million cases take no more memory than a page of them.
+//! Why here: programs and people see the same numbers. `core::report` counts what the book keeps.
 //!
 //! What must stay true: amounts are summed within one currency only; every share has its
 //! denominator beside it.
@@ -12,20 +11,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::AppState;
-use crate::core::case::{Case, RecoveredBy, State as CaseState};
+use crate::core::case::{RecoveredBy, State as CaseState};
 use crate::core::money::{Currency, Money};
+use crate::core::report::facts::Facts;
+use crate::core::report::select::Span;
 use crate::core::report::{Counting, Window};
 use crate::core::trial::MILLION;
-use crate::store::{CaseFilter, StoreError};
-
-/// Which cases: those that opened from the one moment on, and before the other.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Span {
-    /// The first moment.
-    pub(super) since: Option<Timestamp>,
-    /// The first moment that is too late.
-    pub(super) until: Option<Timestamp>,
-}
+use crate::store::StoreError;
 
 /// What came back.
 pub(super) struct Recovery {
@@ -65,13 +57,13 @@ struct Report {
 }
 
 impl Report {
-    fn add(&mut self, case: &Case) {
+    fn add(&mut self, case: &Facts) {
         self.failed.add(case.amount);
         if !case.state.is_ended() {
             self.open.add(case.amount);
         }
         self.by_state.entry(case.state).or_default().add(case.amount);
-        if let Some(by) = case.recovered_by {
+        if let Some(by) = case.by {
             self.by.entry(recovered_by(by)).or_default().add(case.amount);
         }
     }
@@ -120,14 +112,12 @@ impl Recovery {
         let mut counting = Counting::new(now, held_out).at_the_fees_of(&state.policy);
         let (states, currencies, windows) = Default::default();
         let mut recovery = Self { span, now, states, currencies, windows };
-        let Span { since, until } = span;
-        let filter = CaseFilter { since, until, ..CaseFilter::default() };
-        let each = |case: &Case| {
+        let shelf = state.book.look_patiently(&state.store).await?;
+        for case in shelf.cases().filter(|case| span.holds(case.opened_at)) {
             counting.add(case);
             *recovery.states.entry(case.state).or_default() += 1;
             recovery.currencies.entry(case.amount.currency).or_default().add(case);
-        };
-        state.each_case(&filter, usize::MAX, each).await?;
+        }
         recovery.windows = counting.finish();
         Ok(recovery)
     }

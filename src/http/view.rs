@@ -7,10 +7,11 @@
 
 use serde_json::{Value, json};
 
-use crate::core::case::{Case, MessageStatus};
+use crate::core::case::Case;
 use crate::core::customer::{Channel, Customer, PaymentMethod};
 use crate::core::ledger::LedgerEntry;
-use crate::core::view::{CaseView, EntryView, HappenedView, StatusView};
+use crate::core::report::messages::status;
+use crate::core::view::{CaseView, EntryView, HappenedView};
 use crate::store::MessageRecord;
 
 /// A case as the API shows it.
@@ -21,11 +22,6 @@ pub fn case_json(case: &Case) -> Value {
 /// A ledger entry.
 pub(super) fn entry_json(entry: &LedgerEntry) -> Value {
     json!(EntryView::from(entry))
-}
-
-/// The status of a message, as the API names it.
-pub(super) fn status(status: MessageStatus) -> &'static str {
-    StatusView::from(status).as_str()
 }
 
 /// A message exactly as sent, with what its case knows of it since.

@@ -12,9 +12,11 @@ use axum::extract::{OriginalUri, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use super::refused::{Arrived, Refused};
 use super::{AppState, Problem};
 use crate::clock::real_now;
 use crate::core::card_number;
@@ -46,18 +48,47 @@ pub(super) async fn receive(
     let outcome = match read(body).await {
         Ok(body) => {
             let url = format!("{}{uri}", state.brand.public_url);
-            accept(&state, gateway.as_ref(), Arrived { body, headers: text(&headers), url }).await
+            let arrived = Arrived { body, headers: text(&headers), url };
+            // Senders sign in real time, even when the service runs on a test clock.
+            let at = real_now();
+            let outcome = accept(&state, gateway.as_ref(), &arrived, at).await;
+            if let Err(refusal) = &outcome {
+                note(&state, gateway.as_ref(), refusal, (arrived, at));
+            }
+            outcome
         }
         Err(refusal) => Err(refusal),
     };
     answer(gateway.as_ref(), outcome)
 }
 
-/// A webhook as it arrived.
-struct Arrived {
-    body: Bytes,
-    headers: Vec<(String, String)>,
-    url: String,
+/// Keeps what was refused for a person to look at.
+fn note(
+    state: &AppState,
+    gateway: &dyn Gateway,
+    refusal: &Refusal,
+    (arrived, at): (Arrived, Timestamp),
+) {
+    state.refused.keep(Refused {
+        number: 0,
+        gateway: gateway.id().to_string(),
+        at,
+        code: refusal.code,
+        hint: refusal.problem.detail().to_owned(),
+        arrived: Some(arrived),
+    });
+}
+
+/// Takes a webhook that was refused, if it is authentic by what is configured now: its time is
+/// judged as of its arrival.
+pub(super) async fn take_again(state: &AppState, refused: &Refused) -> Result<bool, Refusal> {
+    let gone = "it is not kept any more";
+    let lost = || Refusal::new(StatusCode::NOT_FOUND, "not_found", gone);
+    let gateway = state.gateway(&refused.gateway).ok_or_else(lost)?;
+    let arrived = refused.arrived.as_ref().ok_or_else(lost)?;
+    let duplicate = accept(state, gateway.as_ref(), arrived, refused.at).await?;
+    state.refused.remove(refused.number);
+    Ok(duplicate)
 }
 
 /// Why a webhook was not taken, with the word that counts it.
@@ -121,14 +152,14 @@ pub(super) fn text(headers: &HeaderMap) -> Vec<(String, String)> {
 async fn accept(
     state: &AppState,
     gateway: &dyn Gateway,
-    arrived: Arrived,
+    arrived: &Arrived,
+    now: Timestamp,
 ) -> Result<bool, Refusal> {
     let request = WebhookRequest {
         body: &arrived.body,
         headers: &arrived.headers,
         url: Some(&arrived.url),
-        // Senders sign in real time, even when the service runs on a test clock.
-        now: real_now(),
+        now,
     };
     gateway.verify(&request)?;
     // No card number is kept. The event is: a failure or a payment must not be lost with it.

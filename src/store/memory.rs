@@ -11,6 +11,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
 
+use super::feed::Feed;
 use super::rows::overlay::Overlay;
 use super::rows::value::{LinkKey, Stored as _, Value};
 use super::rows::write::{self, Done, Session, Write};
@@ -21,6 +22,7 @@ use super::{StoreError, keys};
 #[derive(Debug)]
 pub struct MemoryStore {
     inner: RwLock<Inner>,
+    feed: Feed,
 }
 
 #[derive(Debug)]
@@ -40,7 +42,7 @@ impl MemoryStore {
         rows.insert(keys::LINK_KEY.to_owned(), LinkKey(link_key).value());
         rows.insert(keys::RUN.to_owned(), Value::Number(1));
         let inner = Inner { map: Map(rows), session: Session::new(1), closed: false };
-        Self { inner: RwLock::new(inner) }
+        Self { inner: RwLock::new(inner), feed: Feed::default() }
     }
 
     /// What a crash and a new start do: the next run begins, and whatever the last one had claimed
@@ -91,6 +93,10 @@ impl Backend for MemoryStore {
             };
         }
         Ok(done)
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     fn state(&self) -> Result<(), StoreError> {

@@ -32,8 +32,13 @@ use crate::core::ledger::LedgerEntry;
 use crate::core::policy::{MessageKind, Policy};
 use crate::core::reputation::{ChannelOrder, Reputation};
 
+use feed::Changes;
+pub use list::{CaseFilter, Page};
+
 pub mod erase;
+pub mod feed;
 mod keys;
+mod list;
 pub mod memory;
 pub mod outbound;
 pub(crate) mod record;
@@ -328,32 +333,6 @@ pub struct Commit {
     pub side: Vec<SideWrite>,
 }
 
-/// Which cases to list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CaseFilter {
-    /// In this state.
-    pub state: Option<State>,
-    /// Of this customer.
-    pub customer: Option<String>,
-    /// Of this invoice.
-    pub invoice: Option<String>,
-    /// Of this billing gateway.
-    pub gateway: Option<GatewayId>,
-    /// Opened at this moment or later.
-    pub since: Option<Timestamp>,
-    /// Opened before this moment.
-    pub until: Option<Timestamp>,
-}
-
-/// One page of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
-    /// The rows.
-    pub data: Vec<T>,
-    /// Whether there are more behind the last.
-    pub has_more: bool,
-}
-
 /// Everything that must survive.
 #[async_trait]
 pub trait Store: Sides {
@@ -445,6 +424,12 @@ pub trait Store: Sides {
         after: Option<&CaseId>,
         limit: usize,
     ) -> Result<Page<Case>, StoreError>;
+
+    /// Which cases and customers were written since `mark`, an earlier answer's; nothing but the
+    /// mark of now where that is not known.
+    async fn changes(&self, _mark: Option<u64>) -> Result<Changes, StoreError> {
+        Ok(Changes::default())
+    }
 
     /// How many cases are in each state.
     async fn count_cases(&self) -> Result<BTreeMap<State, u64>, StoreError>;

@@ -331,3 +331,39 @@ fn every_shell_gets_its_completions() {
     }
     assert_eq!(home.run(&["completions", "tcsh"]).code, 2);
 }
+
+#[test]
+fn lists_are_files_and_books_are_compared_with_a_service_and_without() {
+    let home = Home::new();
+    let lines = |ran: Ran| ran.ok().out.lines().count();
+    {
+        let service = home.serve();
+        service.fail("in_1", "insufficient_funds");
+        service.fail("in_2", "expired_card");
+        assert_eq!(lines(service.run(&["cases", "--csv"])), 3);
+        let one = service.run(&["cases", "--csv", "--invoice", "in_2"]).ok().out;
+        assert!(one.starts_with("case,state,") && one.contains(",in_2,"), "{one}");
+        assert_eq!(one.lines().count(), 2);
+    }
+    assert_eq!(lines(home.run(&["cases", "--csv", "--state", "scheduled"])), 2);
+    assert_eq!(home.run(&["cases", "--csv", "--json"]).code, 2);
+    for list in [&["report", "payments"][..], &["report", "attempts"], &["messages", "--csv"]] {
+        assert_eq!(lines(home.run(list)), 1, "{list:?}: its head");
+    }
+    let wrong = home.run(&["report", "payments", "--since", "soon"]);
+    assert_eq!(wrong.code, 2, "{}", wrong.err);
+    let place = home.dir.path().join("january.html");
+    let out = place.to_str().unwrap();
+    home.run(&["report", "monthly", "--month", "2026-01", "--out", out]).ok();
+    let month = std::fs::read_to_string(&place).unwrap();
+    assert!(month.contains("failed payments of January 2026") && month.contains("$58.00"));
+    // Nothing answers where its gateway should be: it is named, and nothing is said to agree.
+    let told = home.run(&["reconcile", "--json"]).ok().json();
+    assert_eq!(
+        (&told["data"][0]["gateway"], &told["data"][0]["compared"]),
+        (&json!("stripe"), &json!(false))
+    );
+    let words = home.run(&["reconcile"]).ok().out;
+    assert!(words.starts_with("stripe: not compared ("), "{words}");
+    assert_eq!(home.run(&["reconcile", "--since", "soon"]).code, 2);
+}

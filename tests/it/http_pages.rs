@@ -158,7 +158,7 @@ async fn reminders_stop_at_the_first_click() {
     assert!(service.store.input(&GatewayId::from("page"), &input).await.unwrap().is_some());
 }
 
-async fn login(service: &Service) -> String {
+pub(crate) async fn login(service: &Service) -> String {
     let answer = service.form("/login", &format!("token={TOKEN}"), None).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/"));
     let cookie = answer.header("set-cookie");
@@ -166,12 +166,12 @@ async fn login(service: &Service) -> String {
     cookie.split(';').next().unwrap().to_owned()
 }
 
-async fn see(service: &Service, path: &str, cookie: &str) -> Answer {
+pub(crate) async fn see(service: &Service, path: &str, cookie: &str) -> Answer {
     let request = Request::get(path).header(header::COOKIE, cookie);
     service.send(request.body(Body::empty()).unwrap()).await
 }
 
-fn csrf(page: &Answer) -> String {
+pub(crate) fn csrf(page: &Answer) -> String {
     let (_, rest) = page.text.split_once("name=\"csrf\" value=\"").expect("a form with csrf");
     rest.split('"').next().unwrap().to_owned()
 }
@@ -180,7 +180,7 @@ fn csrf(page: &Answer) -> String {
 async fn the_dashboard_is_behind_a_session() {
     let service = Service::with_cases(1).await;
     let id = case(1).id;
-    for path in ["/".to_owned(), format!("/cases/{id}")] {
+    for path in ["/".to_owned(), "/cases".to_owned(), format!("/cases/{id}")] {
         let answer = service.get(&path).await;
         assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/login"));
         let answer = see(&service, &path, "recoup_session=1.2").await;
@@ -189,7 +189,7 @@ async fn the_dashboard_is_behind_a_session() {
     let answer = service.form("/login", "token=wrong", None).await;
     assert_eq!((answer.status.as_u16(), answer.header("set-cookie")), (401, ""));
     let cookie = login(&service).await;
-    let list = see(&service, "/", &cookie).await;
+    let list = see(&service, "/cases", &cookie).await;
     assert_eq!(list.status, 200);
     assert!(list.text.contains("in_1"), "{}", list.text);
     let one = see(&service, &format!("/cases/{id}"), &cookie).await;
@@ -225,7 +225,7 @@ async fn a_form_from_elsewhere_does_nothing() {
     assert_eq!(answer.header("location"), "/login", "the text alone is no session");
     assert_eq!(service.everything().await, before);
 
-    let form = format!("csrf={csrf}&reason=moved");
+    let form = format!("csrf={csrf}&text=moved");
     let answer = service.form(&stop, &form, Some(&cookie)).await;
     let done = format!("/cases/{id}?done=stop");
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, done.as_str()));

@@ -1,7 +1,7 @@
 //! What the HTTP tests share: a service over the memory store, with a scripted gateway and an
 //! engine that applies what people ask for in the simplest way.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -22,13 +22,14 @@ use recoup::core::ids::{CaseId, GatewayId};
 use recoup::core::input::{OperatorAction, PageAction};
 use recoup::core::ledger::{EntryKind, LedgerEntry};
 use recoup::core::policy::{Capabilities, Policy};
+use recoup::core::report::captures::Capture;
 use recoup::gateway::history::Completeness;
 use recoup::gateway::profile::Acknowledgement;
 use recoup::gateway::{
     CallError, Gateway, HostedPurpose, HostedRequest, HostedSession, MalformedBody, Profile,
     Rejection, RejectionCode, WebhookRequest,
 };
-use recoup::http::{Access, AdvanceError, AppState, Engine, Readiness, router};
+use recoup::http::{Access, AdvanceError, AppState, Book, Engine, Readiness, Refusals, router};
 use recoup::message::{Brand, Texts};
 use recoup::store::erase::Retention;
 use recoup::store::memory::MemoryStore;
@@ -56,6 +57,10 @@ pub(crate) struct Scripted {
     profile: Profile,
     /// Every hosted page that was asked for.
     pub(crate) sessions: Mutex<Vec<HostedRequest>>,
+    /// What it lists as captured; `None`: it cannot list.
+    pub(crate) captured: Mutex<Option<Vec<Capture>>>,
+    /// Takes every signature.
+    pub(crate) trusting: AtomicBool,
     /// How many hosted pages still fail, with this error.
     pub(crate) failing: Mutex<Option<CallError>>,
 }
@@ -83,7 +88,9 @@ impl Scripted {
         };
         let (sessions, failing) = (Mutex::default(), Mutex::default());
         let profile = Profile::plain("scripted", "a scripted gateway", capabilities);
-        Self { id: GatewayId::from(id), profile, sessions, failing }
+        let trusting = AtomicBool::new(false);
+        let id = GatewayId::from(id);
+        Self { id, profile, sessions, captured: Mutex::default(), trusting, failing }
     }
 
     /// One that sends batches, wants a text back, signs the address and checks it.
@@ -110,6 +117,7 @@ impl Gateway for Scripted {
         assert!(age.abs() < 60, "a webhook is compared with the real time, also on a test clock");
         let code = match request.header("x-signature") {
             Some("good") => return Ok(()),
+            _ if self.trusting.load(Ordering::SeqCst) => return Ok(()),
             Some("old") => RejectionCode::TimestampTooOld,
             Some("future") => RejectionCode::TimestampInFuture,
             Some("unreadable") => RejectionCode::MalformedHeader,
@@ -174,6 +182,14 @@ impl Gateway for Scripted {
             }
         }
         Ok(HostedSession { url: format!("https://gateway.example/s/{}", request.idempotency_key) })
+    }
+
+    async fn captures(&self, _: Timestamp, _: Timestamp) -> Result<Vec<Capture>, CallError> {
+        let captured = self.captured.lock().unwrap().clone();
+        captured.ok_or_else(|| CallError::Permanent {
+            what: "list what was captured",
+            why: "it has no list of captures".to_owned(),
+        })
     }
 
     async fn adopt_method(&self, _: &AdoptOrder, _: &str) -> Result<(), CallError> {
@@ -261,7 +277,9 @@ impl SimpleEngine {
             OperatorAction::MarkPaid => State::Recovered,
             OperatorAction::Pause { .. } => State::Paused,
             OperatorAction::Resume | OperatorAction::Retry => State::Scheduled,
-            OperatorAction::MovePolicy { .. } => case.state,
+            OperatorAction::MovePolicy { .. }
+            | OperatorAction::Note { .. }
+            | OperatorAction::Write => case.state,
             OperatorAction::Stop { .. } => State::Stopped,
         };
         let ledger = vec![entry(case.ledger_sequence, &format!("{action:?}"))];
@@ -318,6 +336,8 @@ impl Service {
             store: store.clone(),
             gateways: gateways.into(),
             clock: setup.clock,
+            book: Book::default(),
+            refused: Refusals::default(),
             wake: Arc::default(),
             engine: engine.clone(),
             admin_token: setup.admin_token.map(SecretString::from),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on panics")]
 
+mod accounts;
 mod adyen_rescue;
 mod adyen_webhooks;
 mod arbitration;
@@ -9,6 +10,7 @@ mod backtest;
 mod banner;
 mod braintree;
 mod browser;
+mod browser_desk;
 mod browser_pages;
 mod callbacks;
 mod ceilings;
@@ -16,6 +18,7 @@ mod channels;
 mod cli_offline;
 mod commands;
 mod config;
+mod dashboard;
 mod death;
 mod decline_facts;
 mod disk;
@@ -29,6 +32,7 @@ mod http_samples;
 mod http_support;
 mod http_webhooks;
 mod learning;
+mod many;
 mod measure;
 mod messages;
 mod month;

@@ -15,7 +15,7 @@ use recoup::core::ids::{AttemptId, CaseId, GatewayId, MessageId};
 use recoup::core::ledger::{Decision, EntryKind, LedgerEntry};
 use recoup::core::money::Money;
 use recoup::core::policy::MessageKind;
-use recoup::http::pages::{CaseView, CasesView, Door, PayView, Shell};
+use recoup::http::pages::{CaseView, CasesView, Chip, Door, PayView, Shell};
 use recoup::message::render;
 use recoup::store::MessageRecord;
 
@@ -156,6 +156,23 @@ pub(crate) fn case(invoice: &str, state: State) -> Case {
     }
 }
 
+/// A message that went out.
+pub(crate) fn message(id: &MessageId, channel: Channel, delivered: bool) -> Message {
+    let when = at("2026-11-20T15:02:00Z");
+    Message {
+        id: id.clone(),
+        effect: "eff_1".into(),
+        kind: MessageKind::PaymentFailed,
+        channel,
+        step: Some(1),
+        locale: Some("en".to_owned()),
+        at: when,
+        with: Vec::new(),
+        status: MessageStatus::Sent,
+        track: Track { delivered_at: delivered.then_some(when), ..Track::default() },
+    }
+}
+
 pub(crate) fn customer() -> Customer {
     let mut customer = Customer::new("cus_ana");
     customer.contact = order(MessageKind::CardUpdate, "es-CO").contact;
@@ -272,6 +289,9 @@ pub(crate) fn case_view(state: State) -> CaseView {
         ledger: ledger(),
         messages: vec![mail()],
         link: None,
+        cards: Vec::new(),
+        refresh: "/cases/case_1?seen=1.1".to_owned(),
+        is_sample: false,
     }
 }
 
@@ -284,18 +304,31 @@ pub(crate) fn cases_view() -> CasesView {
         (State::Exhausted, 3),
         (State::Stopped, 1),
     ];
+    let chip = |(state, count): (State, u64)| Chip {
+        label: format!("{} {count}", recoup::http::pages::label(state)),
+        href: format!("/cases?q=cus+ana&state={}", state.as_str()),
+        current: state == State::Scheduled,
+    };
     CasesView {
         shell: shell(),
         cases: states.iter().map(|(s, n)| case(&format!("in_{n}"), *s)).collect(),
         names: BTreeMap::from([("cus_ana".to_owned(), "Ana Ruiz".to_owned())]),
-        counts: states.into_iter().collect(),
-        state: None,
+        total: 52,
+        first: 1,
+        filters: Vec::new(),
+        chips: states.map(chip).to_vec(),
         query: String::new(),
-        next_after: Some("case_1".to_owned()),
-        trigger_command: "recoup trigger payment_failed --decline insufficient_funds".to_owned(),
+        hidden: Vec::new(),
+        older: Some("/cases?page=2".to_owned()),
+        newer: None,
+        csv: "/cases?format=csv".to_owned(),
+        clear: "/cases".to_owned(),
+        refresh: "/cases?seen=1".to_owned(),
+        is_filtered: false,
+        is_sample: false,
     }
 }
 
 pub(crate) fn empty_view() -> CasesView {
-    CasesView { cases: Vec::new(), counts: BTreeMap::new(), next_after: None, ..cases_view() }
+    CasesView { cases: Vec::new(), chips: Vec::new(), total: 0, older: None, ..cases_view() }
 }

@@ -202,3 +202,31 @@ fn an_ended_case_takes_no_wish() {
     assert_eq!((story.case.state, &story.case.timers), (ended.state, &ended.timers));
     assert!(story.effects.is_empty() && story.case.page.is_empty());
 }
+
+#[test]
+fn a_person_sends_the_link_once_and_never_to_who_wants_none() {
+    let write = || Input::Operator(OperatorAction::Write);
+    let sent = |story: &Story| {
+        story.effects.iter().filter(|effect| matches!(effect.order, Order::Send(_))).count()
+    };
+    let mut story = no_balance();
+    story.input(write());
+    assert_eq!(sent(&story), 1, "{:?}", story.ledger);
+    story.input(write());
+    assert_eq!(sent(&story), 1, "a second click writes nothing");
+    assert!(story.told("one is on its way already"), "{:?}", story.ledger);
+
+    let mut unwilling = no_balance();
+    unwilling.around.customer.reminders_stopped = true;
+    unwilling.input(write());
+    assert!(sent(&unwilling) == 0 && unwilling.told("the customer wants none"));
+
+    let mut ended = no_balance();
+    ended.input(Input::Operator(OperatorAction::Stop { reason: None }));
+    ended.input(write());
+    assert_eq!(sent(&ended), 0, "nothing is written after the end");
+    let text = "settled by phone".to_owned();
+    ended.input(Input::Operator(OperatorAction::Note { text }));
+    assert!(ended.told("A person notes: settled by phone"));
+    assert_eq!(ended.case.state, State::Stopped);
+}

@@ -15,6 +15,9 @@ use crate::core::ledger::EntryKind;
 impl Stepper<'_> {
     /// Applies a person's action.
     pub(super) fn on_operator(&mut self, action: &OperatorAction) {
+        if let OperatorAction::Note { text } = action {
+            return self.note(EntryKind::Person, format!("A person notes: {text}"));
+        }
         if self.case.state.is_ended() {
             let text = "A person asked for something after the end; it changes nothing.";
             self.note(EntryKind::Person, text);
@@ -23,6 +26,7 @@ impl Stepper<'_> {
         match action {
             OperatorAction::MarkPaid => self.mark_paid(),
             OperatorAction::MovePolicy { to } => self.move_policy(to),
+            OperatorAction::Note { .. } => {}
             OperatorAction::Pause { until } => self.hold("a person paused it", *until),
             OperatorAction::Resume => self.resume("a person resumed it"),
             OperatorAction::Retry => self.retry_now(),
@@ -30,6 +34,7 @@ impl Stepper<'_> {
                 let reason = reason.as_deref().unwrap_or("no reason given");
                 self.end(State::Stopped, format!("a person stopped it: {reason}"));
             }
+            OperatorAction::Write => self.write_now(),
         }
     }
 
@@ -103,6 +108,36 @@ impl Stepper<'_> {
             why: "a person asked for it".into(),
         };
         self.enter(State::Scheduled, "a person asked for an attempt now", next);
+    }
+
+    /// Sends the link outside of the campaign, within the contact policy.
+    fn write_now(&mut self) {
+        let under_way = self.case.open_attempt().is_some() || self.waits_for(Pending::Check);
+        let channel = self.channel_or_next(None);
+        let refused = if under_way {
+            Some("an attempt is under way, and what it says may be wrong in a moment")
+        } else if self.around.customer.reminders_stopped {
+            Some("the customer wants none")
+        } else if channel.is_none() {
+            Some("no channel reaches the customer")
+        } else if self.waits_for(Pending::Message) {
+            Some("one is on its way already")
+        } else {
+            None
+        };
+        let allowed = channel.and_then(|channel| self.allowed_from(channel, self.now));
+        let (Some(channel), Some((at, why)), None) = (channel, allowed, refused) else {
+            let why = refused.unwrap_or("the contact policy allows no moment for it");
+            let text = format!("A person asked for a message; none is sent: {why}.");
+            return self.note(EntryKind::Person, text);
+        };
+        let held = match why.filter(|_| at > self.now) {
+            Some(why) => format!("; it is held until {at}: {why}"),
+            None => String::new(),
+        };
+        let text = format!("A person asked for a message with the link{held}.");
+        self.note(EntryKind::Person, text);
+        self.send(self.kind_by_hand(), channel, at);
     }
 
     /// The customer's record changed: exclusion, or payment methods.

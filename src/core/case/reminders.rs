@@ -239,14 +239,23 @@ impl Stepper<'_> {
     }
 
     /// This channel, where it reaches the customer and they agree to it; else the first that does.
-    fn channel_or_next(&self, first: Option<Channel>) -> Option<Channel> {
+    pub(super) fn channel_or_next(&self, first: Option<Channel>) -> Option<Channel> {
         let open = self.around.open_channels(self.policy);
         first.filter(|channel| open.contains(channel)).or_else(|| open.first().copied())
     }
 
-    /// What a message of this step says, as things stand.
+    /// What a message that a person asks for says: it asks for the card.
+    pub(super) fn kind_by_hand(&self) -> MessageKind {
+        self.kind_as_things_stand(MessageKind::CardUpdate)
+    }
+
+    /// What a message of this step says.
     fn kind_of(&self, step: &CampaignStep) -> MessageKind {
-        match step.kind {
+        self.kind_as_things_stand(step.kind)
+    }
+
+    fn kind_as_things_stand(&self, kind: MessageKind) -> MessageKind {
+        match kind {
             MessageKind::CardUpdate if self.category() == Category::AuthenticationRequired => {
                 MessageKind::ConfirmBank
             }

@@ -9,19 +9,28 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::case::{Attempt, AttemptOutcome, Case, RecoveredBy, State};
+use super::case::{AttemptOutcome, RecoveredBy};
 use super::ids::GatewayId;
 use super::money::{Currency, Money};
 use super::policy::Policy;
 use super::trial::Arm;
 use super::worth::{Fee, PARTS};
 
+pub mod captures;
+pub mod facts;
+pub mod forecast;
+pub mod messages;
+pub mod overview;
+pub mod payments;
+pub mod select;
 pub mod stats;
 mod words;
 
+use facts::{Facts, Tried};
+use select::length;
 use stats::{Interval, Sums, Tally, cases_to_tell};
 
 /// The windows, in days: a payment is back before the end of so many-th day after its failure, or
@@ -51,14 +60,14 @@ struct Spent {
 }
 
 impl Spent {
-    fn add(&mut self, fee: Option<&Fee>, attempt: &Attempt) {
+    fn add(&mut self, fee: Option<&Fee>, attempt: &Tried) {
         let Some(fee) = fee else {
             self.unknown += 1;
             return;
         };
         self.parts += match attempt.outcome {
             AttemptOutcome::Approved => {
-                let worth = attempt.charge.amount.minor.saturating_mul(PARTS);
+                let worth = attempt.amount.minor.saturating_mul(PARTS);
                 i128::from(worth) - i128::from(fee.gain(worth))
             }
             AttemptOutcome::Declined => i128::from(fee.loss()),
@@ -123,25 +132,24 @@ impl RecoveredHow {
 }
 
 impl Side {
-    fn add(&mut self, case: &Case, fees: &FeeTable, within: impl Fn(Timestamp) -> bool) {
-        let recovered = case.state == State::Recovered && case.ended_at.is_some_and(&within);
-        let made = |attempt: &&Attempt| attempt.sent.is_some() && within(attempt.at);
+    fn add(&mut self, case: &Facts, fees: &FeeTable, within: impl Fn(Timestamp) -> bool) {
+        let recovered = case.is_back() && case.ended_at.is_some_and(&within);
+        let made = |attempt: &&Tried| within(attempt.at);
         let spent = self.spent.entry(case.amount.currency).or_default();
-        for attempt in case.attempts.iter().filter(made) {
-            let charge = &attempt.charge;
-            let fee = fees.get(&(charge.gateway.clone(), charge.amount.currency));
+        for attempt in case.tried.iter().filter(made) {
+            let fee = fees.get(&(attempt.gateway.clone(), attempt.amount.currency));
             spent.add(fee, attempt);
         }
-        let attempts = case.attempts.iter().filter(made).count();
+        let attempts = case.tried.iter().filter(made).count();
         self.all.add(recovered);
-        if case.was_retryable() {
+        if case.retryable {
             self.retryable.add(recovered);
         }
         if attempts > 0 {
             self.attempted.add(recovered);
         }
         self.attempts += attempts as u64;
-        if let Some(by) = case.recovered_by.filter(|_| recovered) {
+        if let Some(by) = case.by.filter(|_| recovered) {
             self.by.add(by);
         }
         let money = self.money.entry(case.amount.currency).or_default();
@@ -167,10 +175,9 @@ impl Counting {
     }
 
     /// Counts a case.
-    pub fn add(&mut self, case: &Case) {
+    pub fn add(&mut self, case: &Facts) {
         for (counts, days) in self.windows.iter_mut().zip(WINDOWS) {
-            // The last day counts whole: it is the day of the last attempt of an even schedule.
-            let length = SignedDuration::from_hours(24 * (i64::from(days) + 1));
+            let length = length(days);
             let within = |at: Timestamp| at.duration_since(case.opened_at) < length;
             if self.now.duration_since(case.opened_at) < length {
                 counts.young += 1;
@@ -379,47 +386,13 @@ impl Side {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::effect::ChargeOrder;
-    use crate::core::ids::{AttemptId, CaseId};
-    use crate::core::ledger::Decision;
 
-    fn attempt(outcome: AttemptOutcome) -> Attempt {
-        let case = CaseId::of(&GatewayId::from("first"), "in_1");
-        let id = AttemptId::of(&case, 1);
-        let at = Timestamp::UNIX_EPOCH;
-        Attempt {
-            charge: ChargeOrder {
-                idempotency_key: id.idempotency_key(),
-                attempt: id,
-                number: 1,
-                gateway: GatewayId::from("first"),
-                token: None,
-                customer: None,
-                subscription: None,
-                invoice: "in_1".to_owned(),
-                amount: Money::new(2900, "USD".parse().unwrap()),
-                billing: true,
-                network_transaction_id: None,
-            },
-            card: None,
-            at,
-            sent: Some((at, at)),
-            sends: 1,
-            look_ups: 0,
+    fn attempt(outcome: AttemptOutcome) -> Tried {
+        Tried {
+            at: Timestamp::UNIX_EPOCH,
+            gateway: GatewayId::from("first"),
+            amount: Money::new(2900, "USD".parse().unwrap()),
             outcome,
-            settled_at: Some(at),
-            payment: None,
-            decline: None,
-            on_schedule: true,
-            forced: false,
-            decision: Decision {
-                what: "attempt".to_owned(),
-                at: Some(at),
-                via: None,
-                why: "it is due".to_owned(),
-                considered: Vec::new(),
-            },
-            refunded: false,
         }
     }
 

@@ -12,8 +12,10 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::charge::{META_ATTEMPT, META_INVOICE};
 use super::client::Client;
 use super::{view, webhook};
+use crate::core::report::captures::Capture;
 use crate::gateway::{CallError, Known, WebhookRequest};
 
 /// How many one page holds: Stripe's most.
@@ -47,6 +49,36 @@ pub(super) async fn known_since(
     let mut known: Vec<Known> = events.iter().filter_map(known_event).collect();
     known.extend(invoices.iter().filter_map(known_invoice));
     Ok(known)
+}
+
+/// The charges that took money in a span of time, whoever made them: an invoice's is told apart by
+/// its PaymentIntent, ours beside another billing gateway by their mark.
+pub(super) async fn captures(
+    client: &Client,
+    since: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<Capture>, CallError> {
+    let (since, until) = (since.as_second().to_string(), until.as_second().to_string());
+    let query = [("created[gte]", since.as_str()), ("created[lt]", until.as_str())];
+    let charges = all(client, "read the list of charges", "charges", &query).await?;
+    Ok(charges.iter().filter_map(capture).collect())
+}
+
+fn capture(charge: &Value) -> Option<Capture> {
+    let taken = charge["status"] == "succeeded" && charge["captured"] != false;
+    let ids = [view::id_at(charge, "/payment_intent"), view::id_at(charge, "/id")];
+    let amount =
+        view::amount(charge, "/amount_captured").or_else(|| view::amount(charge, "/amount"));
+    let invoice = view::id_at(charge, "/invoice");
+    let meta = |name: &str| charge["metadata"][name].as_str();
+    Some(Capture {
+        ids: ids.into_iter().flatten().map(str::to_owned).collect(),
+        at: view::time(charge, "/created")?,
+        amount: amount.filter(|_| taken)?,
+        refunded: view::amount(charge, "/amount_refunded").map_or(0, |given| given.minor),
+        invoice: invoice.or_else(|| meta(META_INVOICE)).map(str::to_owned),
+        marked: meta(META_ATTEMPT).is_some(),
+    })
 }
 
 /// Every page of one list, the newest first.

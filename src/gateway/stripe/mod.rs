@@ -26,6 +26,7 @@ use crate::core::effect::{
 use crate::core::event::Event;
 use crate::core::ids::GatewayId;
 use crate::core::policy::Capabilities;
+use crate::core::report::captures::Capture;
 
 #[cfg(feature = "async-stripe")]
 pub mod async_stripe;
@@ -200,6 +201,14 @@ impl Gateway for Stripe {
 
     async fn check_access(&self) -> Result<String, CallError> {
         history::check_access(&self.client).await
+    }
+
+    async fn captures(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Capture>, CallError> {
+        history::captures(&self.client, since, until).await
     }
 
     async fn known_since(&self, since: Timestamp) -> Result<Vec<Known>, CallError> {

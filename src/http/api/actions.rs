@@ -1,4 +1,4 @@
-//! `POST /cases/{id}/{retry|pause|resume|stop|mark-paid|link|policy}`.
+//! `POST /cases/{id}/{retry|pause|resume|stop|mark-paid|link|note|policy|write}`.
 //!
 //! Why here: a person's action is an input with the idempotency key as its id.
 //!
@@ -54,16 +54,20 @@ pub(super) async fn act(
 
 fn read_action(name: &str, body: &[u8]) -> Result<OperatorAction, Problem> {
     let known: &[&str] = match name {
+        "note" => &["text"],
         "pause" => &["until"],
         "stop" => &["reason"],
         "policy" => &["to"],
-        "mark-paid" | "resume" | "retry" => &[],
+        "mark-paid" | "resume" | "retry" | "write" => &[],
         _ => return Err(Problem::not_found("there is no such action")),
     };
     let mut errors = Vec::new();
     let mut fields = Fields::of(read_json(body)?, String::new(), known, &mut errors);
     let action = match name {
         "mark-paid" => OperatorAction::MarkPaid,
+        "note" => {
+            OperatorAction::Note { text: fields.required_text("text", reason).unwrap_or_default() }
+        }
         "pause" => {
             let until: Option<Timestamp> =
                 fields.parsed("until", "it must be a time, e.g. 2030-01-31T09:00:00Z");
@@ -74,6 +78,7 @@ fn read_action(name: &str, body: &[u8]) -> Result<OperatorAction, Problem> {
         },
         "resume" => OperatorAction::Resume,
         "retry" => OperatorAction::Retry,
+        "write" => OperatorAction::Write,
         _ => OperatorAction::Stop { reason: fields.text("reason", reason) },
     };
     checked(action, errors)

@@ -2,23 +2,27 @@
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::input::Query;
 use crate::core::case::{Case, State as CaseState};
 use crate::core::ids::{CaseId, GatewayId};
+use crate::core::report::facts::Facts;
+use crate::http::csv::{self, Table};
 use crate::http::view::{case_json, entry_json};
 use crate::http::{AppState, Problem};
 use crate::store::CaseFilter;
 
 /// What the list can be asked for.
-const PARAMETERS: &[&str] = &["state", "customer", "invoice", "gateway", "limit", "starting_after"];
+const PARAMETERS: &[&str] =
+    &["state", "customer", "invoice", "gateway", "limit", "starting_after", "format"];
 
 /// `GET /cases`.
 pub(super) async fn list(
     State(state): State<AppState>,
     query: RawQuery,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let query = Query::read(query, PARAMETERS)?;
     let filter = CaseFilter {
         state: query.get("state").map(case_state).transpose()?,
@@ -27,6 +31,9 @@ pub(super) async fn list(
         gateway: query.get("gateway").map(GatewayId::from),
         ..CaseFilter::default()
     };
+    if is_csv(&query)? {
+        return file(&state, &filter).await;
+    }
     let limit = query.limit()?;
     let after = query.get("starting_after").map(CaseId::from);
     if let Some(after) = &after
@@ -36,7 +43,45 @@ pub(super) async fn list(
     }
     let page = state.store.list_cases(&filter, after.as_ref(), limit).await?;
     let data: Vec<_> = page.data.iter().map(case_json).collect();
-    Ok(Json(json!({ "data": data, "has_more": page.has_more })))
+    Ok(Json(json!({ "data": data, "has_more": page.has_more })).into_response())
+}
+
+/// Every case that passes, as one file.
+async fn file(state: &AppState, filter: &CaseFilter) -> Result<Response, Problem> {
+    fn is<T: PartialEq>(wanted: Option<&T>, found: Option<&T>) -> bool {
+        wanted.is_none_or(|wanted| found == Some(wanted))
+    }
+    let shelf = state.book.look_patiently(&state.store).await?;
+    let passes = |case: &&Facts| {
+        is(filter.state.as_ref(), Some(&case.state))
+            && is(filter.customer.as_ref(), case.customer.as_ref())
+            && is(filter.invoice.as_ref(), Some(&case.invoice))
+            && is(filter.gateway.as_ref(), Some(&case.gateway))
+    };
+    Ok(csv::answer(Table::Cases, csv::cases(shelf.cases().rev().filter(passes))))
+}
+
+/// `GET /attempts?format=csv`: every attempt that was sent, the newest cases first.
+pub(super) async fn attempts(
+    State(state): State<AppState>,
+    query: RawQuery,
+) -> Result<Response, Problem> {
+    let query = Query::read(query, &["format"])?;
+    if !is_csv(&query)? {
+        let detail = "this list is a file: ask for `csv`; a case has its attempts with it";
+        return Err(Problem::query("format", detail));
+    }
+    let shelf = state.book.look_patiently(&state.store).await?;
+    Ok(csv::answer(Table::Attempts, csv::attempts(shelf.cases().rev())))
+}
+
+/// Whether a file is asked for.
+pub(super) fn is_csv(query: &Query) -> Result<bool, Problem> {
+    match query.get("format") {
+        None | Some("json") => Ok(false),
+        Some("csv") => Ok(true),
+        Some(_) => Err(Problem::query("format", "it must be csv or json")),
+    }
 }
 
 /// The state of this name.

@@ -15,17 +15,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::input::{Fields, checked, json as read_json};
-use crate::core::case::Case;
-use crate::core::decline::{Category, Decline};
 use crate::core::ids::GatewayId;
 use crate::gateway::Gateway;
 use crate::http::{AppState, Problem};
-use crate::store::CaseFilter;
 
 /// How far back gateways are asked where the request does not say.
 const DEFAULT_REACH: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Cases, newest first, that are looked through for codes in no table.
-const CASES_LOOKED_AT: usize = 5_000;
 
 /// How often a code that is in no table was seen.
 type Unknown = BTreeMap<GatewayId, BTreeMap<String, u64>>;
@@ -65,27 +60,15 @@ fn view(gateway: &dyn Gateway, billing: bool, unknown: &Unknown) -> Value {
     })
 }
 
-/// The codes of declines that no table knows, in the newest cases.
+/// The codes of declines that no table knows.
 async fn unknown_codes(state: &AppState) -> Result<Unknown, Problem> {
     let mut unknown = Unknown::new();
-    let each = |case: &Case| note_unknown(case, &mut unknown);
-    state.each_case(&CaseFilter::default(), CASES_LOOKED_AT, each).await?;
-    Ok(unknown)
-}
-
-fn note_unknown(case: &Case, unknown: &mut Unknown) {
-    let ours = case.attempts.iter().filter_map(|a| Some((&a.charge.gateway, a.decline.as_ref()?)));
-    let first = case.attempts.iter().all(|a| a.decline != case.decline);
-    let own = case.decline.as_ref().filter(|_| first).map(|decline| (&case.gateway, decline));
-    for (gateway, decline) in ours.chain(own).filter(|(_, decline)| is_unknown(decline)) {
-        let code = decline.shown_code().unwrap_or("free text").to_owned();
-        *unknown.entry(gateway.clone()).or_default().entry(code).or_default() += 1;
+    let shelf = state.book.look_patiently(&state.store).await?;
+    for (gateway, code) in shelf.cases().flat_map(|case| case.unknown.iter()) {
+        let codes = unknown.entry(gateway.clone()).or_default();
+        *codes.entry(code.clone()).or_default() += 1;
     }
-}
-
-fn is_unknown(decline: &Decline) -> bool {
-    decline.category == Category::Unknown
-        && (decline.code.is_some() || decline.network_code.is_some())
+    Ok(unknown)
 }
 
 /// `POST /reconcile`.

@@ -8,54 +8,102 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
+use super::cases::is_csv;
 use super::input::Query;
 use crate::core::case::Case;
 use crate::core::ids::{CaseId, MessageId};
-use crate::http::messages::Messages;
-use crate::http::report::Span;
+use crate::core::report::select::Span;
+use crate::http::csv::{self, Table};
 use crate::http::view::message_json;
-use crate::http::{AppState, Problem};
+use crate::http::{AppState, Problem, messages};
 use crate::store::MessageRecord;
 
 /// Messages that one call looks through at most; a rare filter is continued from the last row.
 const LOOKED_AT: usize = 5_000;
 
-const FILTERS: &[&str] =
-    &["case", "customer", "channel", "kind", "locale", "status", "limit", "starting_after"];
+const FILTERS: &[&str] = &[
+    "case",
+    "customer",
+    "channel",
+    "kind",
+    "locale",
+    "status",
+    "limit",
+    "starting_after",
+    "format",
+];
 
 /// `GET /messages`: newest first.
 pub(super) async fn list(
     State(state): State<AppState>,
     query: RawQuery,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let query = Query::read(query, FILTERS)?;
+    let as_file = is_csv(&query)?;
+    let form = if as_file { Form::Csv } else { Form::Json };
+    let found = look(&state, &query, form).await?;
+    Ok(match as_file {
+        true => csv::answer(Table::Messages, found.rows),
+        false => Json(json!({ "data": found.data, "has_more": found.has_more })).into_response(),
+    })
+}
+
+/// How a list is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// All that pass, in one file.
+    Csv,
+    /// A page.
+    Json,
+}
+
+/// Messages that passed, in the one form or the other.
+struct Found {
+    form: Form,
+    data: Vec<Value>,
+    rows: Vec<csv::Row>,
+    has_more: bool,
+}
+
+impl Found {
+    fn add(&mut self, shown: Option<(Value, csv::Row)>) {
+        match (shown, self.form) {
+            (None, _) => {}
+            (Some((_, row)), Form::Csv) => self.rows.push(row),
+            (Some((json, _)), Form::Json) => self.data.push(json),
+        }
+    }
+}
+
+async fn look(state: &AppState, query: &Query, form: Form) -> Result<Found, Problem> {
+    let mut found = Found { form, data: Vec::new(), rows: Vec::new(), has_more: false };
     let mut cases = HashMap::new();
     if let Some(case) = query.get("case") {
-        let records = state.store.messages_of(&CaseId::from(case)).await?;
-        let mut data = Vec::new();
-        for record in &records {
-            data.extend(shown(&state, &mut cases, &query, record).await?);
+        for record in &state.store.messages_of(&CaseId::from(case)).await? {
+            found.add(shown(state, &mut cases, query, record).await?);
         }
-        return Ok(Json(json!({ "data": data, "has_more": false })));
+        return Ok(found);
     }
     let limit = query.limit()?;
+    let at_most = if form == Form::Csv { usize::MAX } else { LOOKED_AT };
     let mut after = query.get("starting_after").map(MessageId::from);
-    let (mut data, mut looked_at) = (Vec::new(), 0);
+    let mut looked_at = 0;
     loop {
         let page = state.store.list_messages(after.as_ref(), limit).await?;
         for (index, record) in page.data.iter().enumerate() {
             looked_at += 1;
-            data.extend(shown(&state, &mut cases, &query, record).await?);
-            if data.len() == limit {
-                let has_more = page.has_more || index + 1 < page.data.len();
-                return Ok(Json(json!({ "data": data, "has_more": has_more })));
+            found.add(shown(state, &mut cases, query, record).await?);
+            if found.data.len() == limit {
+                found.has_more = page.has_more || index + 1 < page.data.len();
+                return Ok(found);
             }
         }
         after = page.data.last().map(|record| record.id.clone());
-        if !page.has_more || looked_at >= LOOKED_AT || after.is_none() {
-            return Ok(Json(json!({ "data": data, "has_more": page.has_more })));
+        if !page.has_more || looked_at >= at_most || after.is_none() {
+            return Ok(Found { has_more: page.has_more, ..found });
         }
     }
 }
@@ -66,7 +114,7 @@ async fn shown(
     cases: &mut HashMap<CaseId, Option<Case>>,
     query: &Query,
     record: &MessageRecord,
-) -> Result<Option<Value>, Problem> {
+) -> Result<Option<(Value, csv::Row)>, Problem> {
     let is = |name: &str, value: &str| query.get(name).is_none_or(|wanted| wanted == value);
     let passes = is("channel", record.channel.as_str())
         && is("kind", record.kind.as_str())
@@ -82,7 +130,7 @@ async fn shown(
     let json = message_json(record, case);
     let status = json.get("status").and_then(Value::as_str).unwrap_or_default();
     let passes = is("customer", customer) && is("status", status);
-    Ok(passes.then_some(json))
+    Ok(passes.then(|| (json, csv::message(record, case))))
 }
 
 /// `GET /reports/messages?since=&until=`: by step, number in the case, kind, channel and locale.
@@ -92,7 +140,7 @@ pub(super) async fn report(
 ) -> Result<Json<Value>, Problem> {
     let query = Query::read(query, &["since", "until"])?;
     let span = Span { since: query.time("since")?, until: query.time("until")? };
-    let mut report = Messages::of(&state, span).await?.json();
+    let mut report = messages::report(&state, span).await?;
     report["channels"] = super::channels::all(&state).await?.into();
     Ok(Json(report))
 }

@@ -24,6 +24,7 @@ mod gateways;
 mod input;
 mod learning;
 mod messages;
+pub(super) mod money;
 mod plan;
 mod policies;
 mod reports;
@@ -43,6 +44,7 @@ fn whole() -> DefaultBodyLimit {
 pub(super) fn routes(state: &AppState) -> Router<AppState> {
     let routes = Router::new()
         .route("/api/v1/cases", get(cases::list))
+        .route("/api/v1/attempts", get(cases::attempts))
         .route("/api/v1/cases/{id}", get(cases::one))
         .route("/api/v1/cases/{id}/ledger", get(cases::ledger))
         .route("/api/v1/cases/{id}/plan", get(plan::plan))
@@ -80,6 +82,9 @@ pub(super) fn slow_routes(state: &AppState) -> Router<AppState> {
         .route("/api/v1/policies", get(policies::list).post(policies::keep))
         .route("/api/v1/policies/diff", post(policies::diff))
         .route("/api/v1/policies/{version}", get(policies::one))
+        .route("/api/v1/payments", get(money::list))
+        .route("/api/v1/reports/captures", get(money::captures))
+        .route("/api/v1/reports/monthly", get(money::monthly))
         .route("/api/v1/reports/messages", get(messages::report))
         .route("/api/v1/reports/recovery", get(reports::recovery));
     guarded(routes, state)

@@ -7,7 +7,8 @@ use axum::extract::{RawQuery, State};
 use serde_json::Value;
 
 use super::input::Query;
-use crate::http::report::{Recovery, Span};
+use crate::core::report::select::Span;
+use crate::http::report::Recovery;
 use crate::http::{AppState, Problem};
 
 /// `GET /reports/recovery?since=&until=`: how many failed, how many came back, by what, and whether

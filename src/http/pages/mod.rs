@@ -6,7 +6,6 @@
 //! What must stay true: every value is escaped; a page works without JavaScript and loads nothing
 //! from elsewhere but the merchant's logo; nothing on a page acts on `GET`.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -16,7 +15,8 @@ use jiff::civil::Date;
 use minijinja::{Environment, Value, context};
 use sha2::{Digest as _, Sha256};
 
-use crate::core::case::{Case, State};
+use crate::core::card::Card;
+use crate::core::case::Case;
 use crate::core::customer::Customer;
 use crate::core::decline::Category;
 use crate::core::ledger::LedgerEntry;
@@ -26,14 +26,27 @@ use crate::message::color::Color;
 use crate::message::{Brand, template};
 use crate::store::MessageRecord;
 
+mod cases;
+mod deeds;
 mod desk;
+mod gateways;
+mod home;
+mod messages;
+mod monthly;
 mod pay;
 mod report;
 mod texts;
+pub mod words;
 
-pub use desk::{case_page, cases_page, problem_page};
+pub use cases::{CasesView, cases_page, filter_in_words};
+pub use desk::{case_page, problem_page};
+pub use gateways::{GatewayCard, GatewaysView, RefusedRow, gateways_page};
+pub use home::{Bar, Chip, Figure, HomeView, Split, home_page};
+pub use messages::{MessagesView, PreviewView, Recent, messages_page, preview_page};
+pub use monthly::{MonthlyView, monthly_page};
 pub use pay::{busy_page, pay_page, unknown_link_page, verify_page};
 pub use report::report_page;
+pub use words::{label, snake};
 
 /// Where a case stands, as far as the customer is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,27 +213,6 @@ pub struct Shell {
     pub notice: Option<String>,
 }
 
-/// The list of cases.
-#[derive(Debug, Clone)]
-pub struct CasesView {
-    /// Around it.
-    pub shell: Shell,
-    /// This page's cases.
-    pub cases: Vec<Case>,
-    /// Names of their customers by the billing gateway's id, as far as known.
-    pub names: BTreeMap<String, String>,
-    /// How many cases are in each state.
-    pub counts: BTreeMap<State, u64>,
-    /// The filter by state: query parameter `state`.
-    pub state: Option<State>,
-    /// The search: query parameter `q`, a customer or an invoice.
-    pub query: String,
-    /// Where the next page is: query parameter `after`.
-    pub next_after: Option<String>,
-    /// For the empty list: the command that makes a first case.
-    pub trigger_command: String,
-}
-
 /// What came back.
 #[derive(Debug, Clone)]
 pub struct ReportView {
@@ -228,6 +220,8 @@ pub struct ReportView {
     pub shell: Shell,
     /// By the days after the failure.
     pub windows: Vec<Window>,
+    /// Whether it is made up.
+    pub is_sample: bool,
 }
 
 /// One case.
@@ -245,6 +239,24 @@ pub struct CaseView {
     pub messages: Vec<MessageRecord>,
     /// A card-update link that was just asked for.
     pub link: Option<String>,
+    /// The customer's cards, as the networks count them.
+    pub cards: Vec<Card>,
+    /// Where the page asks for itself.
+    pub refresh: String,
+    /// Whether it is made up.
+    pub is_sample: bool,
+}
+
+/// The dashboard's style.
+pub const DESK_STYLE: &str = include_str!("../assets/desk.css");
+/// The dashboard's script: htmx 2.0.11, unchanged; its licence is `assets/htmx.LICENSE`.
+pub const HTMX: &str = include_str!("../assets/htmx.min.js");
+
+/// Changes with style and script.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> =
+        LazyLock::new(|| hex::encode(&Sha256::digest([DESK_STYLE, HTMX].concat())[..6]));
+    &VERSION
 }
 
 /// `GET /login`: posts the field `token` to `/login`. `problem` is told above the field.
@@ -252,22 +264,27 @@ pub fn login_page(brand: &str, problem: Option<&str>) -> String {
     fill("login.html", context! { lang => "en", dir => "ltr", css => css(None), brand, problem })
 }
 
-/// The `Content-Security-Policy` to send with a rendered page: no script at all, and of styles only
-/// the page's own. Forms may lead to a gateway's page, so they are not restricted here.
+/// The `Content-Security-Policy` to send with a rendered page: of styles only the page's own, and
+/// no script at all but the dashboard's, from here. Forms may lead to a gateway's page, so they are
+/// not restricted here.
 pub fn content_security_policy(html: &str) -> String {
     let style = html.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>"));
     let hash = STANDARD.encode(Sha256::digest(style.map_or("", |(style, _)| style)));
-    // A message shown in its frame brings its own styles, and the frame inherits this policy.
-    let styles = if html.contains("<iframe ") {
-        "'unsafe-inline'".to_owned()
-    } else {
-        format!("'sha256-{hash}'")
+    // Values are escaped: only the dashboard's own template has this.
+    let desk = match html.contains("<body class=\"desk\">") {
+        true => " 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'",
+        false => "",
     };
     format!(
-        "default-src 'none'; style-src {styles}; img-src https: data:; base-uri 'none'; \
-         frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{hash}'{desk}; img-src https: data:; \
+         base-uri 'none'; frame-ancestors 'none'"
     )
 }
+
+/// The policy of a message that is shown in a frame of its own: it brings its own styles, and has
+/// no rights.
+pub const MESSAGE_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; \
+    img-src https: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 /// The one style sheet, with the brand's color in it.
 fn css(brand: Option<&Brand>) -> Value {
@@ -294,8 +311,13 @@ const FILES: &[(&str, &str)] = &[
     ("case.html", include_str!("case.html")),
     ("cases.html", include_str!("cases.html")),
     ("foot.html", include_str!("foot.html")),
+    ("gateways.html", include_str!("gateways.html")),
+    ("home.html", include_str!("home.html")),
     ("login.html", include_str!("login.html")),
+    ("messages.html", include_str!("messages.html")),
+    ("monthly.html", include_str!("monthly.html")),
     ("pay.html", include_str!("pay.html")),
+    ("preview.html", include_str!("preview.html")),
     ("problem.html", include_str!("problem.html")),
     ("report.html", include_str!("report.html")),
     ("sheet.html", include_str!("sheet.html")),

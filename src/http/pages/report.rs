@@ -13,7 +13,10 @@ use crate::core::report::{Comparison, Group, Share, Window};
 /// `GET /report`.
 pub fn report_page(view: &ReportView) -> String {
     let windows: Vec<Value> = view.windows.iter().rev().map(window).collect();
-    fill("report.html", context! { windows, ..around(&view.shell) })
+    fill(
+        "report.html",
+        context! { here => "report", sample => view.is_sample, windows, ..around(&view.shell) },
+    )
 }
 
 fn window(window: &Window) -> Value {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use super::feed::{Changes, Feed};
 use super::{
     Appended, Backlog, CaseFilter, Commit, ExportRecord, InboxEntry, InboxRecord, MessageRecord,
     OutboxEntry, Page, Store, StoreError,
@@ -116,6 +117,9 @@ pub(crate) trait Backend: Send + Sync {
     /// Does one write, after all earlier ones; returns when it is durable.
     async fn write(&self, write: Write) -> Result<Done, StoreError>;
 
+    /// What was written lately.
+    fn feed(&self) -> &Feed;
+
     /// Whether it can write.
     fn state(&self) -> Result<(), StoreError>;
 
@@ -197,7 +201,10 @@ impl<B: Backend> Store for B {
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), StoreError> {
-        self.write(Write::Commit(Box::new(commit))).await.map(drop)
+        let touched = Feed::of(&commit);
+        self.write(Write::Commit(Box::new(commit))).await?;
+        self.feed().note(touched);
+        Ok(())
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<CaseId>, StoreError> {
@@ -223,6 +230,10 @@ impl<B: Backend> Store for B {
         limit: usize,
     ) -> Result<Page<Case>, StoreError> {
         read::list_cases(self.rows(), filter, after, limit)
+    }
+
+    async fn changes(&self, mark: Option<u64>) -> Result<Changes, StoreError> {
+        Ok(self.feed().since(mark))
     }
 
     async fn count_cases(&self) -> Result<BTreeMap<State, u64>, StoreError> {
@@ -270,7 +281,9 @@ impl<B: Backend> Store for B {
     }
 
     async fn import(&self, records: Vec<ExportRecord>) -> Result<(), StoreError> {
-        self.write(Write::Import(records)).await.map(drop)
+        let done = self.write(Write::Import(records)).await.map(drop);
+        self.feed().forget();
+        done
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
 use super::StoreError;
+use super::feed::Feed;
 use super::rows::write::{Done, Session, Write};
 use super::rows::{Backend, Rows, check};
 
@@ -88,6 +89,7 @@ pub struct SledStore {
     disk: Disk,
     directory: PathBuf,
     place: Place,
+    feed: Feed,
     stopped: Stopped,
     queue: Option<mpsc::Sender<Request>>,
     committer: Mutex<Option<JoinHandle<()>>>,
@@ -129,7 +131,8 @@ impl SledStore {
             .map_err(|error| StoreError::Refused(error.to_string()))?;
         let committer = Mutex::new(Some(thread));
         let directory = path.to_owned();
-        Ok(Self { disk, directory, place, stopped, queue: Some(queue), committer })
+        let feed = Feed::default();
+        Ok(Self { disk, directory, place, feed, stopped, queue: Some(queue), committer })
     }
 
     /// Compares all index rows and counts with the records. Reads everything.
@@ -164,6 +167,10 @@ impl Backend for SledStore {
             replace::note_erased(&self.directory).map_err(refused)?;
         }
         self.ask(|reply| Request::Write(write, reply)).await
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     fn state(&self) -> Result<(), StoreError> {

@@ -1,0 +1,32 @@
+//! Lists: what they can be asked for, and one page of an answer.
+
+use jiff::Timestamp;
+
+use crate::core::case::State;
+use crate::core::ids::GatewayId;
+
+/// Which cases to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CaseFilter {
+    /// In this state.
+    pub state: Option<State>,
+    /// Of this customer.
+    pub customer: Option<String>,
+    /// Of this invoice.
+    pub invoice: Option<String>,
+    /// Of this billing gateway.
+    pub gateway: Option<GatewayId>,
+    /// Opened at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Opened before this moment.
+    pub until: Option<Timestamp>,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub data: Vec<T>,
+    /// Whether there are more behind the last.
+    pub has_more: bool,
+}
