@@ -53,6 +53,12 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if cfg!(feature = "mutants") {
+        anyhow::bail!(
+            "this recoup was built with the feature `mutants`, whose defects charge twice: build \
+             it without"
+        );
+    }
     let path = locate(args.config);
     let flags = args.listen.map(|listen| ("server.listen".to_owned(), listen));
     let surroundings = Surroundings::of_process(flags.into_iter().collect());

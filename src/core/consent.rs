@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::customer::{Channel, Customer};
+use super::fault::{Mutant, fault};
 
 /// Entries that are kept of one customer at most; the newest of each channel always is.
 const ENTRIES_AT_MOST: usize = 64;
@@ -62,7 +63,8 @@ impl Customer {
 
     /// Whether the customer said no to `channel`.
     pub fn opted_out(&self, channel: Channel) -> bool {
-        self.consent_on(channel).is_some_and(|said| said.standing == Standing::OptedOut)
+        let no = |said: &Consent| said.standing == Standing::OptedOut;
+        self.consent_on(channel).is_some_and(no) && !fault(Mutant::MessageAfterNo)
     }
 
     /// Whether a message may go by `channel`: nobody said no, and where a yes is asked for there is

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan as _, Zoned};
 
 use super::consent::Contacted;
 use super::customer::{Channel, Customer};
+use super::fault::{Mutant, fault};
 use super::policy::{ContactPolicy, HolidayRule, Policy};
 
 mod country;
@@ -109,6 +110,9 @@ pub fn closed(policy: &ContactPolicy, ask: Ask<'_>, now: Timestamp) -> Option<St
 
 /// What stands against `at`, and the next moment that is worth a try.
 fn blocked(policy: &ContactPolicy, ask: Ask<'_>, at: Timestamp) -> Option<(Timestamp, String)> {
+    if fault(Mutant::MessageAtAnyTime) {
+        return None;
+    }
     let gap = SignedDuration::from_hours(i64::from(policy.gap_hours));
     let near = |contacted: &&Contacted| at.duration_since(contacted.at).abs() < gap;
     if let Some(near) = ask.contacted.iter().filter(near).max_by_key(|contacted| contacted.at) {

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::card::{Card, CardAttempt};
+use super::fault::{Mutant, fault};
 use super::money::{Currency, Money};
 use super::worth;
 
@@ -153,7 +154,7 @@ pub fn check(card: &Card, amount: Money, now: Timestamp) -> Verdict {
     for limit in all().iter().filter(|limit| applies(limit, card)) {
         let counted = counted(limit, card, amount, now);
         let used = u32::try_from(counted.len()).unwrap_or(u32::MAX);
-        if used < limit.max {
+        if used < limit.max || fault(Mutant::IgnoresLimits) {
             left = left.min(limit.max - used - 1);
             continue;
         }
@@ -215,10 +216,12 @@ fn counted(limit: &Limit, card: &Card, amount: Money, now: Timestamp) -> Vec<Tim
     let approved = card.attempts.iter().filter(same).filter(|a| a.approved).map(|a| a.at).max();
     let reset = approved.filter(|_| limit.resets).unwrap_or(Timestamp::MIN);
     let from = now - window(limit);
+    let newest = card.attempts.last().map(|a| &a.gateway);
     let mut times: Vec<_> = card
         .attempts
         .iter()
         .filter(same)
+        .filter(|a| !fault(Mutant::LimitsByGateway) || Some(&a.gateway) == newest)
         // At the very moment of an approval it may have come after it: it counts.
         .filter(|a| !a.approved && a.at > from && a.at >= reset)
         .map(|a| a.at)

@@ -20,6 +20,7 @@ pub mod decline;
 pub mod delivery;
 pub mod effect;
 pub mod event;
+pub mod fault;
 pub mod ids;
 pub mod input;
 pub mod learning;

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::card::Card;
+use super::fault::{Mutant, fault};
 use super::ids::{CardKey, GatewayId};
 use super::learning::health::Gate;
 use super::ledger::Considered;
@@ -161,7 +162,7 @@ fn judge(
         return Judged::Wait(at, "the gateway failed several times in a row".into());
     }
     let Some(card) = candidate.card else { return Judged::Open(u32::MAX) };
-    if card.in_flight.is_some() {
+    if card.in_flight.is_some() && !fault(Mutant::CardTwiceAtOnce) {
         return Judged::Wait(now + CARD_BUSY, "another attempt on this card is in flight".into());
     }
     match limits::check(card, amount, now) {

@@ -73,7 +73,9 @@ pub(crate) fn end_of(prefix: &str) -> String {
 
 /// A number as text of the same order.
 pub(crate) fn number(number: u64) -> String {
-    format!("{number:016x}")
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |place: u32| char::from(DIGITS[(number >> (4 * place) & 15) as usize]);
+    (0..16).rev().map(digit).collect()
 }
 
 /// The number that [`number`] wrote.
@@ -120,6 +122,11 @@ pub(crate) fn part_at(key: &str, position: usize) -> &str {
 
 /// Foreign text as one part of a key: no separator, no control character, not too long.
 pub(crate) fn part(text: &str) -> String {
+    // Most are ids of ours, which are parts as they are.
+    let plain = |byte: u8| !matches!(byte, b'%' | b'/' | 0x7f.. | ..0x20);
+    if text.len() <= LONGEST_PART && text.bytes().all(plain) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
@@ -282,8 +289,18 @@ pub(crate) fn listed(prefix: &str, at: Timestamp, id: &str) -> String {
     format!("{prefix}{}/{}", time(at), part(id))
 }
 
-pub(crate) fn count_of(state: State) -> String {
-    format!("x/count/state/{}", state.as_str())
+pub(crate) fn count_of(state: State) -> &'static str {
+    match state {
+        State::Attempting => "x/count/state/attempting",
+        State::AwaitingCustomer => "x/count/state/awaiting_customer",
+        State::AwaitingOutcome => "x/count/state/awaiting_outcome",
+        State::Exhausted => "x/count/state/exhausted",
+        State::Monitoring => "x/count/state/monitoring",
+        State::Paused => "x/count/state/paused",
+        State::Recovered => "x/count/state/recovered",
+        State::Scheduled => "x/count/state/scheduled",
+        State::Stopped => "x/count/state/stopped",
+    }
 }
 
 /// Messages of a case.

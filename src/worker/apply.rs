@@ -270,19 +270,15 @@ impl<'a> Batch<'a> {
         }
         let invoice = event.invoice.clone().unwrap_or_default();
         let key = customer_key(event.customer.as_deref(), &invoice);
-        let known = self.customer(&key).await?;
-        let mut customer = known.clone();
+        let mut customer = self.customer(&key).await?;
         if let Some(billing) = policy.billing() {
             step::learn(&mut customer, &billing.id, event);
         }
-        let before = self.around(customer, None).await?;
-        let mut around = before.clone();
+        let mut around = self.around(customer, None).await?;
         match step::open(event, &mut around, &policy, self.now) {
             Some(step) => {
-                // What the event told of the customer is news, though the step began with it.
-                self.put_customer(&key, around.customer.clone(), &known);
                 self.tell(None, &step.case);
-                self.keep(step, &before, around, 0);
+                self.keep(step, around, 0);
             }
             None => refuse(event, "nothing_owed"),
         }
@@ -313,17 +309,17 @@ impl<'a> Batch<'a> {
         let held = self.cases.get(id).map_or(case.revision, |(_, _, held)| *held);
         let Some(policy) = self.policy_for(&case, input).await? else { return Ok(Vec::new()) };
         let customer = self.customer(&case.customer_key()).await?;
-        let mut before = self.around(customer, Some(&case)).await?;
-        before.siblings = self.siblings_of(&case).await?;
-        let mut around = before.clone();
-        let step = step::step(case.clone(), input, &mut around, &policy, self.now);
-        self.hear((&case, &before.customer), (&step.case, &around.customer)).await?;
-        learned::let_go(&step, [&mut before, &mut around]);
-        self.teach(case.state, &step.case, &around, &policy);
+        let mut around = self.around(customer, Some(&case)).await?;
+        around.siblings = self.siblings_of(&case).await?;
+        let (was, customer) = (case.clone(), around.customer.clone());
+        let step = step::step(case, input, &mut around, &policy, self.now);
+        self.hear((&was, &customer), (&step.case, &around.customer)).await?;
+        learned::let_go(&step, &mut around);
+        self.teach(was.state, &step.case, &around, &policy);
         self.teach_routing(&step.outcomes);
-        let ripples = case::together::ripples(&case, &step.case);
-        self.tell(Some(&case), &step.case);
-        self.keep(step, &before, around, held);
+        let ripples = case::together::ripples(&was.messages, &step.case);
+        self.tell(Some(&was), &step.case);
+        self.keep(step, around, held);
         Ok(ripples)
     }
 
@@ -343,7 +339,7 @@ impl<'a> Batch<'a> {
         Ok(policy.map(Arc::new))
     }
 
-    fn keep(&mut self, step: Step, before: &Around, around: Around, held: u64) {
+    fn keep(&mut self, step: Step, around: Around, held: u64) {
         let Step { mut case, ledger, effects, cancelled, outcomes: _ } = step;
         case.revision = held + 1;
         // Taken back before it ever reached the store: it was never asked for.
@@ -357,11 +353,13 @@ impl<'a> Batch<'a> {
         }
         self.commit.effects.extend(effects);
         let key = case.customer_key();
-        self.put_customer(&key, around.customer, &before.customer);
+        self.put_customer(&key, around.customer);
         for (key, card) in around.cards {
-            let changed = before.cards.get(&key) != Some(&card);
-            let was = self.cards.get(&key).is_some_and(|(_, changed)| *changed);
-            self.cards.insert(key, (card, changed || was));
+            match self.cards.get_mut(&key) {
+                Some((known, _)) if *known == card => {}
+                Some(known) => *known = (card, true),
+                None => drop(self.cards.insert(key, (card, true))),
+            }
         }
         let entry = self.cases.entry(case.id.clone()).or_insert((case.clone(), Vec::new(), held));
         entry.0 = case;
@@ -375,17 +373,22 @@ impl<'a> Batch<'a> {
         }
     }
 
-    async fn customer(&self, id: &str) -> Result<Customer, StoreError> {
-        match self.customers.get(id) {
-            Some((customer, _)) => Ok(customer.clone()),
-            None => Ok(self.store().customer(id).await?.unwrap_or_else(|| Customer::new(id))),
+    async fn customer(&mut self, id: &str) -> Result<Customer, StoreError> {
+        if let Some((customer, _)) = self.customers.get(id) {
+            return Ok(customer.clone());
         }
+        let customer = self.store().customer(id).await?.unwrap_or_else(|| Customer::new(id));
+        self.customers.insert(id.to_owned(), (customer.clone(), false));
+        Ok(customer)
     }
 
-    fn put_customer(&mut self, id: &str, customer: Customer, before: &Customer) {
-        let was = self.customers.get(id).is_some_and(|(_, changed)| *changed);
-        let changed = was || customer != *before;
-        self.customers.insert(id.to_owned(), (customer, changed));
+    /// Keeps a customer's record, as it was read with [`Self::customer`] or as it became.
+    fn put_customer(&mut self, id: &str, customer: Customer) {
+        match self.customers.get_mut(id) {
+            Some((known, _)) if *known == customer => {}
+            Some(known) => *known = (customer, true),
+            None => drop(self.customers.insert(id.to_owned(), (customer, true))),
+        }
     }
 
     async fn commit(mut self) -> Result<(), StoreError> {

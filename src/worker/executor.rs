@@ -22,6 +22,7 @@ use crate::core::effect::{
     ChargeOrder, ChargeOutcome, CheckOrder, CheckReport, LookUpAnswer, MarkPaidOutcome,
     MessageOrder, Order, Outcome, SendOutcome,
 };
+use crate::core::fault::{Mutant, fault};
 use crate::gateway::{CallError, Gateway};
 use crate::store::{MessageRecord, OutboxEntry};
 
@@ -58,6 +59,9 @@ impl Executor {
         let begun = entry.claimed_by.is_some();
         let late = now.duration_since(entry.effect.not_before);
         let outcome = match &entry.effect.order {
+            Order::Charge(order) if begun && fault(Mutant::ChargesAgainAfterDeath) => {
+                Outcome::Charge(self.charge(order).await)
+            }
             Order::Charge(_) if begun => Outcome::Charge(ChargeOutcome::Unknown {
                 why: "the process ended while it was under way".into(),
             }),
@@ -67,7 +71,9 @@ impl Executor {
             }
             Order::Charge(order) => Outcome::Charge(self.charge(order).await),
             Order::Check(order) => Outcome::Checked(self.check(order).await),
-            Order::Send(order) if begun => return self.uncertain(entry, order, now),
+            Order::Send(order) if begun && !fault(Mutant::MessageTwice) => {
+                return self.uncertain(entry, order, now);
+            }
             Order::Send(_) if late > STALE_MESSAGE => dropped("it would have come too late"),
             Order::Send(order) => return self.send(entry, order, now).await,
             order => match self.call(order, key).await {

@@ -17,8 +17,10 @@ use crate::core::decline::{
     self, Advice, Category, CategoryPolicy, Decline, OtherGateway, RetryMode,
 };
 use crate::core::effect::{ChargeOrder, Order};
+use crate::core::fault::{Mutant, fault};
 use crate::core::ids::AttemptId;
 use crate::core::ledger::{Considered, Decision, EntryKind};
+use crate::core::money::Money;
 use crate::core::policy::Schedule;
 use crate::core::routing::Choice;
 use crate::core::schedule::{self, Frame};
@@ -31,7 +33,8 @@ const GAP: SignedDuration = SignedDuration::from_hours(48);
 impl Stepper<'_> {
     /// What to do next about an invoice that is owed, by its newest refusal.
     pub(super) fn plan(&mut self) {
-        if !self.goes_on() || self.case.open_attempt().is_some() {
+        let unknown = self.case.open_attempt().is_some() && !fault(Mutant::SecondWhileUnknown);
+        if !self.goes_on() || unknown {
             return;
         }
         self.case.timers.remove(&Timer::NextAttempt);
@@ -230,7 +233,8 @@ impl Stepper<'_> {
 
     /// The next attempt is due: choose a route, look at everything once more, then charge.
     pub(super) fn start_attempt(&mut self) {
-        if !self.goes_on() || self.case.open_attempt().is_some() {
+        let unknown = self.case.open_attempt().is_some() && !fault(Mutant::SecondWhileUnknown);
+        if !self.goes_on() || unknown {
             return;
         }
         if self.waits_for(Pending::Check) {
@@ -307,7 +311,10 @@ impl Stepper<'_> {
             customer: route.customer.clone().or_else(|| self.case.customer.clone()),
             subscription: self.case.subscription.clone(),
             invoice: self.case.invoice.clone(),
-            amount: self.case.amount,
+            amount: match fault(Mutant::ChargesMore) {
+                true => Money::new(self.case.amount.minor + 1, self.case.amount.currency),
+                false => self.case.amount,
+            },
             billing: route.gateway == self.case.gateway,
             network_transaction_id: route.network_transaction_id.clone(),
         };
@@ -346,6 +353,9 @@ impl Stepper<'_> {
 
 /// The delay that the network stated, where it did.
 pub(super) fn stated_delay(decline: &Decline) -> Option<SignedDuration> {
+    if fault(Mutant::IgnoresDelay) {
+        return None;
+    }
     /// "Try again later" without a number: a day is what Mastercard's own table starts from
     /// for a lack of funds.
     const LATER_S: u64 = 24 * 3600;

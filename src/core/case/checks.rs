@@ -17,6 +17,7 @@ use crate::core::effect::{
     LookUpAnswer, Order,
 };
 use crate::core::event::{Event, NativeRetry};
+use crate::core::fault::{Mutant, fault};
 use crate::core::ledger::EntryKind;
 use crate::core::routing::Choice;
 
@@ -39,7 +40,7 @@ impl Stepper<'_> {
     pub(super) fn start_pre_flight(&mut self) -> bool {
         let attempts = self.references(|outcome| outcome != AttemptOutcome::Unknown);
         let reads = self.policy.billing().is_some_and(|g| g.capabilities.read_invoice);
-        if attempts.is_empty() && !reads {
+        if (attempts.is_empty() && !reads) || fault(Mutant::NoPreFlight) {
             return false;
         }
         self.start_check(CheckPurpose::PreFlight, attempts);
@@ -114,9 +115,10 @@ impl Stepper<'_> {
         let attempt = &self.case.attempts[index];
         let gateway = self.policy.gateway(&attempt.charge.gateway);
         let inside = gateway.zip(attempt.sent).is_some_and(|(gateway, (first, _))| {
-            self.now < first + gateway.capabilities.key_window()
+            self.now < first + gateway.capabilities.key_window() || fault(Mutant::ResendsBlindly)
         });
-        inside && attempt.sends < sends_max && self.goes_on()
+        let owed = self.goes_on() || fault(Mutant::ResendsAfterTheEnd);
+        inside && attempt.sends < sends_max && owed
     }
 
     /// Looks once more before giving up.
@@ -133,7 +135,7 @@ impl Stepper<'_> {
             return self.start_check(CheckPurpose::ClosingSweep, attempts);
         }
         let reads = self.policy.billing().is_some_and(|g| g.capabilities.read_invoice);
-        if attempts.is_empty() && !reads {
+        if (attempts.is_empty() && !reads) || fault(Mutant::NoClosingSweep) {
             return self.exhaust();
         }
         self.start_check(CheckPurpose::ClosingSweep, attempts);
@@ -190,6 +192,7 @@ impl Stepper<'_> {
         }
         match (purpose, unanswered) {
             (CheckPurpose::PreFlight, None) => self.go_on_after_pre_flight(),
+            _ if fault(Mutant::StaleAnswerCounts) && self.goes_on() => self.start_attempt(),
             (CheckPurpose::PreFlight, Some(why)) if self.case.state == State::Scheduled => {
                 self.verify_later(&why, Timer::NextAttempt);
             }
@@ -289,13 +292,14 @@ impl Stepper<'_> {
     /// The gateway does not know the attempt (yet).
     fn on_not_found(&mut self, index: usize, began: Timestamp) {
         let attempt = &self.case.attempts[index];
-        let Some((_, last)) = attempt.sent else { return };
+        let Some((first, last)) = attempt.sent else { return };
+        let last = if fault(Mutant::HorizonFromFirstSend) { first } else { last };
         let gateway = attempt.charge.gateway.clone();
         let Some(capabilities) = self.policy.gateway(&gateway).map(|g| g.capabilities.clone())
         else {
             return self.look_up_again(index, "the gateway is not configured any more");
         };
-        if began >= last + capabilities.horizon() {
+        if began >= last + capabilities.horizon() || fault(Mutant::NotFoundIsFinal) {
             return self.fail_technically(index, "the gateway never got it");
         }
         if self.may_send_again(index, SENDS_MAX) {
@@ -310,6 +314,9 @@ impl Stepper<'_> {
         let attempt = &mut self.case.attempts[index];
         attempt.sends += 1;
         attempt.sent = attempt.sent.map(|(first, _)| (first, now));
+        if fault(Mutant::NewKeyOnResend) {
+            attempt.charge.idempotency_key.push_str("-again");
+        }
         let charge = attempt.charge.clone();
         self.note(
             EntryKind::AttemptSent,

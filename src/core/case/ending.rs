@@ -9,6 +9,7 @@
 use super::step::Stepper;
 use super::{AttemptOutcome, Case, Next, Pending, RecoveredBy, State, Timer};
 use crate::core::effect::{CloseOrder, MarkPaidOrder, MarkPaidOutcome, Order, RefundOrder};
+use crate::core::fault::{Mutant, fault};
 use crate::core::ledger::{Decision, EntryKind};
 use crate::core::policy::{InvoiceAction, SubscriptionAction};
 
@@ -39,7 +40,7 @@ impl Stepper<'_> {
             let until = a.settled_at? + gateway.capabilities.horizon();
             (!open).then_some(until)
         });
-        let Some(until) = refused.max() else { return };
+        let Some(until) = refused.max().filter(|_| !fault(Mutant::NoClosingSweep)) else { return };
         // Only who gives up has just looked at everything.
         if until > self.now || self.case.state != State::Exhausted {
             self.set_timer(Timer::ClosingSweep, until.max(self.now));
@@ -127,7 +128,7 @@ impl Stepper<'_> {
     /// Asks for a refund of one of our attempts.
     pub(super) fn give_back(&mut self, index: usize, why: &str) {
         let attempt = &mut self.case.attempts[index];
-        if attempt.refunded {
+        if attempt.refunded || fault(Mutant::ForgetsSecondPayment) {
             return;
         }
         attempt.refunded = true;

@@ -16,6 +16,7 @@ use crate::core::card::CardAttempt;
 use crate::core::decline::{Advice, Category, Decline};
 use crate::core::effect::ChargeOutcome;
 use crate::core::event::{Event, EventKind};
+use crate::core::fault::{Mutant, fault};
 use crate::core::ids::{CardKey, GatewayId};
 use crate::core::ledger::EntryKind;
 use crate::core::money::Money;
@@ -34,7 +35,7 @@ impl Stepper<'_> {
                 self.stop_by(event, "the invoice was written off at its gateway");
             }
             EventKind::Refunded => self.stop_by(event, "the payment was refunded"),
-            EventKind::Disputed => self.stop_by(event, "the customer disputes the payment"),
+            EventKind::Disputed => self.on_disputed(event),
             EventKind::SubscriptionCancelled => self.stop_by(event, CANCELLED),
             EventKind::SubscriptionPaused => self.on_subscription_paused(event),
             EventKind::PaymentUnknown => self.look_up_now(event),
@@ -50,6 +51,10 @@ impl Stepper<'_> {
 
     fn on_failure(&mut self, event: &Event) {
         self.learn_never(event);
+        if self.case.state.is_ended() && fault(Mutant::FailureReopens) {
+            self.case.state = State::Scheduled;
+            return self.plan();
+        }
         if self.case.state.is_ended() {
             self.count_native_attempt(event);
             let text = "A failure was told after the end; it changes nothing.";
@@ -251,6 +256,9 @@ impl Stepper<'_> {
             let owed = self.case.amount;
             self.flag(format!("The gateway says paid, by {paid}, and {owed} was owed: check it"));
         }
+        if fault(Mutant::IgnoresOtherPayment) {
+            return;
+        }
         self.case.paid_by.clone_from(&event.payment);
         let ours = self.case.open_attempt().is_some_and(|a| a.charge.billing);
         match ours {
@@ -306,7 +314,8 @@ impl Stepper<'_> {
         if let Some((index, _)) =
             attempts.clone().find(|(_, a)| key == Some(a.charge.idempotency_key.as_str()))
         {
-            return Some(index);
+            let last = self.case.attempts.len() - 1;
+            return Some(if fault(Mutant::BooksOnAnother) { last } else { index });
         }
         let payment = event.payment.as_ref()?;
         let once = self.policy.billing().is_some_and(|g| g.capabilities.pays_invoice_once);
@@ -354,8 +363,21 @@ impl Stepper<'_> {
 
     // ---- ends ----
 
+    /// Whoever disputes a payment is not charged on that card again by itself, for any invoice and
+    /// through any gateway.
+    fn on_disputed(&mut self, event: &Event) {
+        let paid = |a: &&Attempt| a.outcome == AttemptOutcome::Approved;
+        let ours = self.case.attempts.iter().rfind(paid).and_then(|a| a.card.clone());
+        if let Some(key) = ours.or_else(|| self.case.card.clone()) {
+            let now = self.now;
+            let card = self.around.card(&key);
+            card.never.get_or_insert_with(|| (now, "a payment on it was disputed".to_owned()));
+        }
+        self.stop_by(event, "the customer disputes the payment");
+    }
+
     fn stop_by(&mut self, event: &Event, reason: &str) {
-        if self.is_of_another_subscription(event) {
+        if self.is_of_another_subscription(event) || fault(Mutant::IgnoresStop) {
             return;
         }
         if self.case.state.is_ended() {

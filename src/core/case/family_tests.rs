@@ -117,7 +117,7 @@ impl Family {
             let Some(case) = self.cases.get(&id).cloned() else { continue };
             let mut around = self.around(Some(&case));
             let step = step::step(case.clone(), &input, &mut around, &self.policy, self.now);
-            inputs.extend(together::ripples(&case, &step.case));
+            inputs.extend(together::ripples(&case.messages, &step.case));
             self.keep(step, around);
         }
     }

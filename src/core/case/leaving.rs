@@ -12,6 +12,7 @@ use super::step::Around;
 use super::{Case, State};
 use crate::core::contact::{self, Ask, Place};
 use crate::core::effect::{ChargeOrder, MessageOrder, Order, OwedInvoice};
+use crate::core::fault::{Mutant, fault};
 use crate::core::policy::{MessageKind, Policy};
 
 /// A message that is so late says nothing any more.
@@ -79,6 +80,9 @@ pub fn withdrawn(
 }
 
 fn charge_withdrawn(case: &Case, charge: &ChargeOrder, around: &Around) -> Option<String> {
+    if fault(Mutant::ChargesAfterTheEnd) {
+        return None;
+    }
     if case.state.is_ended() {
         return Some("the case ended before it was sent".into());
     }
@@ -86,6 +90,11 @@ fn charge_withdrawn(case: &Case, charge: &ChargeOrder, around: &Around) -> Optio
         return Some("the case was held before it was sent".into());
     }
     let attempt = case.attempts.iter().find(|a| a.charge.attempt == charge.attempt)?;
+    // What may have left before leaves again as it is, or not at all.
+    let first = attempt.sends == 1 && attempt.look_ups == 0;
+    if first && charge.amount.minor > case.amount.minor {
+        return Some("less is owed by now".into());
+    }
     let card = around.cards.get(attempt.card.as_ref()?)?;
     let (_, why) = card.never.as_ref()?;
     Some(format!("the card must not be charged any more, {why}"))
@@ -97,6 +106,9 @@ fn unwanted(
     message: &MessageOrder,
     (around, policy): (&Around, &Policy),
 ) -> Option<String> {
+    if fault(Mutant::MessageAfterTheEnd) {
+        return None;
+    }
     let thanks = message.kind == MessageKind::Recovered;
     let suits = if thanks { case.state == State::Recovered } else { !case.state.is_ended() };
     if !suits {

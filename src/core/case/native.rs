@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::step::Stepper;
 use super::{Next, Pending, State, Timer};
 use crate::core::event::{Event, NativeRetry};
+use crate::core::fault::{Mutant, fault};
 use crate::core::ledger::{Decision, EntryKind};
 use crate::core::policy::NativeRetries;
 use crate::core::schedule;
@@ -23,7 +24,7 @@ impl Stepper<'_> {
             // It does not say: what the merchant said of it counts.
             None => !self.native_retries_are_off() && self.native_window() > SignedDuration::ZERO,
         };
-        waiting && self.native_deadline() > self.now
+        waiting && self.native_deadline() > self.now && !fault(Mutant::IgnoresNativeRetry)
     }
 
     /// Whether the merchant switched the billing gateway's own retries off.

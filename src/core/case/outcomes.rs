@@ -15,6 +15,7 @@ use super::{AttemptOutcome, Next, State, Timer};
 use crate::core::decline::{self, Advice, Category, Decline, RetryMode};
 use crate::core::effect::{ChargeOutcome, Order};
 use crate::core::event::PaymentMethodFacts;
+use crate::core::fault::{Mutant, fault};
 use crate::core::ids::CardKey;
 use crate::core::ledger::EntryKind;
 use crate::core::schedule;
@@ -75,6 +76,9 @@ impl Stepper<'_> {
             ChargeOutcome::Pending { payment } => {
                 self.learn_of_charge(index, payment.as_ref(), &PaymentMethodFacts::default());
                 self.await_outcome(index, "the gateway has not decided yet");
+            }
+            ChargeOutcome::Unknown { why } if fault(Mutant::TimeOutIsFailure) => {
+                self.fail_technically(index, why);
             }
             ChargeOutcome::Unknown { why } => self.await_outcome(index, why),
         }
@@ -189,7 +193,7 @@ impl Stepper<'_> {
 
     /// Keeps an order never to charge the card again, for every invoice and gateway.
     pub(super) fn mark_never(&mut self, card: Option<&CardKey>, decline: &Decline) {
-        if decline.advice != Advice::Never {
+        if decline.advice != Advice::Never || fault(Mutant::ForgetsNever) {
             return;
         }
         let Some(card) = card else { return };

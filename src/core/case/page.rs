@@ -15,6 +15,7 @@ use super::step::{Around, Stepper};
 use super::{Case, Next, Pending, State, Timer};
 use crate::core::decline::{self, Advice, Category, RetryMode};
 use crate::core::effect::CheckPurpose;
+use crate::core::fault::{Mutant, fault};
 use crate::core::input::PageAction;
 use crate::core::ledger::EntryKind;
 use crate::core::policy::Policy;
@@ -240,7 +241,8 @@ impl Stepper<'_> {
     pub(super) fn keep_promise(&mut self) -> bool {
         let Some(promise) = self.case.page.promise_ahead(self.now) else { return false };
         let (day, at) = (promise.day, promise.at);
-        if !self.card_may_be_charged() || !self.has_route() {
+        let kept = self.card_may_be_charged() && self.has_route();
+        if !kept || fault(Mutant::IgnoresPromise) {
             return false;
         }
         self.case.off_schedule = true;

@@ -20,6 +20,7 @@ use crate::core::card::Card;
 use crate::core::customer::{Channel, Customer};
 use crate::core::effect::{Effect, Order, Outcome};
 use crate::core::event::{Event, EventKind};
+use crate::core::fault::{Mutant, fault};
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId};
 use crate::core::input::Input;
 use crate::core::learning::{Learned, outcome as learning};
@@ -399,7 +400,8 @@ impl<'a> Stepper<'a> {
 
     /// Whether the case may go on by itself: it has not ended, and nobody holds it.
     pub(super) fn goes_on(&self) -> bool {
-        !self.case.state.is_ended() && self.case.state != State::Paused
+        let held = self.case.state == State::Paused && !fault(Mutant::ChargesWhileHeld);
+        !self.case.state.is_ended() && !held
     }
 
     /// Whether the case waits for an effect of this kind.

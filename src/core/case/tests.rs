@@ -14,10 +14,15 @@ use crate::core::money::Money;
 use crate::core::policy::*;
 #[path = "evidence_tests.rs"]
 mod evidence_tests;
+#[path = "failure_tests.rs"]
+mod failures;
 #[path = "family_tests.rs"]
 mod family_tests;
 #[path = "moving_tests.rs"]
 mod moving;
+#[cfg(feature = "mutants")]
+#[path = "mutant_tests.rs"]
+mod mutants;
 #[path = "page_tests.rs"]
 mod page_stories;
 #[path = "race_tests.rs"]

@@ -91,12 +91,13 @@ pub fn in_order(mut siblings: Vec<Sibling>) -> Vec<Sibling> {
     siblings
 }
 
-/// What the step that made `after` of `before` means to the other cases of the customer.
-pub fn ripples(before: &Case, after: &Case) -> Vec<(CaseId, Input)> {
+/// What the step that made `after` of a case with the messages `before` means to the other cases of
+/// the customer.
+pub fn ripples(before: &[Message], after: &Case) -> Vec<(CaseId, Input)> {
     let lost = |m: &Message| matches!(m.status, MessageStatus::Dropped | MessageStatus::Failed);
     let mut told = Vec::new();
     for message in after.messages.iter().filter(|m| !m.with.is_empty()) {
-        let was = before.messages.iter().find(|m| m.id == message.id);
+        let was = before.iter().find(|m| m.id == message.id);
         let together = match was {
             None if !lost(message) => Together::Joined {
                 message: message.id.clone(),

@@ -110,7 +110,19 @@ pub enum Relearn {
     Replace(String),
 }
 
+/// What was learned, but for what has a record of its own.
+#[derive(Debug, Serialize)]
+pub struct WithoutRouting<'a> {
+    version: u8,
+    timing: &'a timing::Timing,
+}
+
 impl Learned {
+    /// What is kept in one record: of gateways there is another.
+    pub fn without_routing(&self) -> WithoutRouting<'_> {
+        WithoutRouting { version: self.version, timing: &self.timing }
+    }
+
     /// Reads a record from elsewhere; what could not have been learned is refused.
     pub fn read(text: &str) -> Result<Self, UnreadableRecord> {
         let damaged = |error: serde_json::Error| UnreadableRecord::Damaged(error.to_string());

@@ -8,6 +8,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::trace::say;
 use super::world::{Next, Told, World};
 use crate::core::decline::{Advice, Category, Decline};
 use crate::core::effect::{
@@ -51,8 +52,8 @@ pub(super) enum Status {
 pub(super) struct Charge {
     /// Our key; empty: the gateway's own doing.
     pub(super) key: String,
-    /// The request's bytes.
-    bytes: String,
+    /// The request, as it came; the gateway's own has none.
+    request: Option<ChargeOrder>,
     pub(super) invoice: usize,
     pub(super) card: usize,
     pub(super) amount: Money,
@@ -90,7 +91,7 @@ impl World {
             Request::MarkPaid(order, key) => self.arrive_mark_paid(&order, key),
             Request::Close(order) => self.arrive_close(&order),
             Request::Adopt(order) => {
-                self.say(format!("{} is adopted for {}", order.token, order.customer));
+                say!(self, "{} is adopted for {}", order.token, order.customer);
                 Answer::Done
             }
         }
@@ -100,11 +101,10 @@ impl World {
         let Some(invoice) = self.invoice_index(&order.invoice) else {
             return ChargeOutcome::Refused { why: "no such invoice".into() };
         };
-        let bytes = serde_json::to_string(order).unwrap_or_default();
         let (now, bank) = (self.now, &self.banks[gateway]);
         let same = |c: &Charge| c.key == order.idempotency_key && now < c.at + bank.window;
         if let Some(index) = bank.charges.iter().rposition(same) {
-            if bank.charges[index].bytes != bytes {
+            if bank.charges[index].request.as_ref() != Some(order) {
                 self.broken("I2", format!("{} came with other bytes", order.idempotency_key));
             }
             return self.outcome(gateway, index);
@@ -119,14 +119,14 @@ impl World {
         }
         let card = self.card_of(order.token.as_deref(), invoice);
         self.check_limits(card, order.amount);
-        let index = self.note_charge(gateway, invoice, card, (order, bytes));
+        let index = self.note_charge(gateway, invoice, card, order);
         self.count("charges");
         let pending = self.scenario.pending;
         if self.banks[gateway].settle > SignedDuration::ZERO && self.chance(pending) {
             let longest = self.banks[gateway].settle.as_millis() as i64;
             let at = self.within(1_000, longest);
             self.plan(at, Next::Decide { gateway, charge: index });
-            self.say(format!("{} of in_{invoice} is pending", order.idempotency_key));
+            say!(self, "{} of in_{invoice} is pending", order.idempotency_key);
         } else {
             self.decide(gateway, index);
         }
@@ -138,13 +138,13 @@ impl World {
         gateway: usize,
         invoice: usize,
         card: usize,
-        (order, bytes): (&ChargeOrder, String),
+        order: &ChargeOrder,
     ) -> usize {
         let now = self.now;
         let charges = &mut self.banks[gateway].charges;
         charges.push(Charge {
             key: order.idempotency_key.clone(),
-            bytes,
+            request: Some(order.clone()),
             invoice,
             card,
             amount: order.amount,
@@ -210,7 +210,7 @@ impl World {
         let decline = self.draw_decline(card);
         self.banks[gateway].charges[index].status = Status::Declined(decline.clone());
         let (key, invoice) = self.key_and_invoice(gateway, index);
-        self.say(format!("{key} of in_{invoice} is declined at {gateway}: {:?}", decline.category));
+        say!(self, "{key} of in_{invoice} is declined at {gateway}: {:?}", decline.category);
         let flip = self.scenario.flip;
         let ours = self.banks[gateway].charges[index].native.is_none();
         let looks_up = self.banks[gateway].capabilities.look_up;
@@ -234,7 +234,7 @@ impl World {
         let charge = &mut self.banks[gateway].charges[index];
         (charge.status, charge.decided_at) = (Status::Approved, now);
         let (key, invoice) = self.key_and_invoice(gateway, index);
-        self.say(format!("{key} of in_{invoice} is approved at {gateway}"));
+        say!(self, "{key} of in_{invoice} is approved at {gateway}");
         self.count("approved");
         if gateway == 0 && self.invoices[invoice].status == InvoiceStatus::Open {
             self.close_invoice(invoice, InvoiceStatus::Paid);
@@ -349,7 +349,7 @@ impl World {
             .position(|(i, c)| c.key == key && Self::payment_id(gateway, i) == order.charge);
         let Some(index) = found else {
             let why = format!("no charge {:?}", order.charge);
-            self.say(format!("the refund of {key} is refused: {why}"));
+            say!(self, "the refund of {key} is refused: {why}");
             return Answer::Refused(why);
         };
         if self.banks[gateway].charges[index].status != Status::Approved {
@@ -359,7 +359,7 @@ impl World {
         if !self.banks[gateway].charges[index].refunded {
             self.banks[gateway].charges[index].refunded = true;
             self.count("refunds");
-            self.say(format!("{key} of in_{invoice} is refunded at {gateway}"));
+            say!(self, "{key} of in_{invoice} is refunded at {gateway}");
         }
         Answer::Done
     }
@@ -383,7 +383,7 @@ impl World {
             (InvoiceStatus::Paid, _) => MarkPaidOutcome::AlreadyPaid,
             (status, _) => MarkPaidOutcome::Failed { why: format!("it is {status:?}") },
         };
-        self.say(format!("in_{invoice} is to be marked as paid: {outcome:?}"));
+        say!(self, "in_{invoice} is to be marked as paid: {outcome:?}");
         Answer::MarkedPaid(outcome)
     }
 
@@ -398,7 +398,7 @@ impl World {
         };
         if self.invoices[invoice].status == InvoiceStatus::Open {
             self.close_invoice(invoice, status);
-            self.say(format!("in_{invoice} is closed: {status:?}"));
+            say!(self, "in_{invoice} is closed: {status:?}");
         }
         Answer::Done
     }
@@ -437,7 +437,7 @@ impl World {
         let (amount, now) = (self.invoices[invoice].amount, self.now);
         self.banks[0].charges.push(Charge {
             key: String::new(),
-            bytes: String::new(),
+            request: None,
             invoice,
             card,
             amount,

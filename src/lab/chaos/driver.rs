@@ -5,7 +5,7 @@
 //!
 //! What must stay true: a death loses everything but the store; what had left is on its way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
@@ -15,10 +15,12 @@ use std::task::{Context, Poll, Wake, Waker};
 use jiff::{SignedDuration, Timestamp};
 
 use super::gateway::{SimGateway, SimPostman};
+use super::trace::{Trace, say};
 use super::watch::Watched;
 use super::world::{Next, Shared, World, lock};
 use super::{ChaosOptions, History, StoreKind, Violation};
 use crate::core::case::{Case, MessageStatus};
+use crate::core::fault::{Mutant, fault};
 use crate::core::ids::CaseId;
 use crate::core::ledger::LedgerEntry;
 use crate::gateway::Gateway;
@@ -54,6 +56,13 @@ struct Process {
     turn_at: Option<Timestamp>,
 }
 
+/// Whether the words of a history are kept, for its story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Words {
+    Dropped,
+    Kept,
+}
+
 /// One history.
 pub(super) struct Driver {
     world: Shared,
@@ -66,9 +75,12 @@ pub(super) struct Driver {
 
 impl Driver {
     /// The history of this seed, at its beginning.
-    pub(super) fn new(options: &ChaosOptions, seed: u64) -> Self {
-        let world = World::of_seed(&options.scenario, seed);
-        let days = options.scenario.days + options.scenario.calm_days;
+    pub(super) fn new(options: &ChaosOptions, seed: u64, words: Words) -> Self {
+        let mut world = World::of_seed(&options.scenario, seed, &options.without);
+        if words == Words::Kept {
+            world.trace = Trace::in_words();
+        }
+        let days = world.scenario.days + world.scenario.calm_days;
         let end = world.now + SignedDuration::from_hours(24 * days);
         let count = world.banks.len();
         let world = Arc::new(Mutex::new(world));
@@ -123,12 +135,14 @@ impl Driver {
                 rule: (*rule).to_owned(),
                 what: what.clone(),
                 story: world.trace.story(&words, what, STORY),
+                without: BTreeSet::new(),
             }
         });
         History {
             hash: world.trace.hash(),
             violations: violations.collect(),
             counts: world.counts.clone(),
+            drawn: world.drawn.clone(),
         }
     }
 
@@ -145,8 +159,16 @@ impl Driver {
     fn first_start(&mut self) -> Result<(), StoreError> {
         self.start()?;
         if let Some(process) = &self.process {
-            let policy = lock(&self.world).policy.clone();
+            let (policy, taught) = {
+                let world = lock(&self.world);
+                (world.policy.clone(), world.taught.clone())
+            };
             wait(process.store.inner.put_policy(&policy))?;
+            if let Some(learned) = taught {
+                let routing = Some(learned.routing.clone());
+                let commit = Commit { learned: Some(learned), routing, ..Commit::default() };
+                wait(process.store.inner.commit(commit))?;
+            }
         }
         Ok(())
     }
@@ -200,6 +222,7 @@ impl Driver {
                 world.answers.insert(call, answer);
             }
             Next::Calm => lock(&self.world).calm_down(),
+            Next::Clock(by) => lock(&self.world).set_clock(by),
             Next::Decide { gateway, charge } => lock(&self.world).decide(gateway, charge),
             Next::Flip { gateway, charge } => lock(&self.world).flip(gateway, charge),
             Next::Happen(what) => lock(&self.world).happen(what),
@@ -258,6 +281,11 @@ impl Driver {
             return Ok(());
         };
         let id = record.id.clone();
+        if fault(Mutant::AcknowledgesBeforeKeeping) {
+            lock(&self.world).durable.acknowledged.insert(id.clone());
+            self.dies()?;
+        }
+        let Some(process) = &self.process else { return Ok(()) };
         let appended = wait(process.store.append(vec![record.clone()]));
         if appended.is_err() {
             // It was not acknowledged, though it may be durable: it comes again.
@@ -266,7 +294,11 @@ impl Driver {
             world.plan(at, Next::Deliver { record: Box::new(record), tries: tries + 1 });
         }
         let appended = self.survive(appended)?;
-        lock(&self.world).say(format!("{id} is appended: {appended:?}"));
+        {
+            let world = &mut *lock(&self.world);
+            say!(world, "{id} is appended: {appended:?}");
+            world.durable.acknowledged.insert(id);
+        }
         self.dies()?;
         self.wake(SignedDuration::from_millis(1));
         Ok(())
@@ -274,9 +306,12 @@ impl Driver {
 
     /// What `Worker::turn` does, until there is nothing more to do now.
     fn turn(&mut self) -> Result<(), Died> {
-        let now = lock(&self.world).now;
+        let (moment, now) = {
+            let world = lock(&self.world);
+            (world.now, world.clock())
+        };
         let Some(process) = &mut self.process else { return Ok(()) };
-        if process.turn_at.is_none_or(|at| at > now) {
+        if process.turn_at.is_none_or(|at| at > moment) {
             return Ok(());
         }
         process.turn_at = None;
@@ -346,7 +381,7 @@ impl Driver {
 
     /// What `Worker::take_back` does.
     fn take_back(&mut self) -> Result<(), Died> {
-        let now = lock(&self.world).now;
+        let now = lock(&self.world).clock();
         let Some(process) = &mut self.process else { return Ok(()) };
         if process.finished.is_empty() {
             return Ok(());

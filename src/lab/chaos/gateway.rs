@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use super::bank::{Answer, Request};
-use super::world::{NET_MAX, Next, Shared, Wire, World, lock};
+use super::trace::say;
+use super::world::{NET_MAX, Next, Shared, World, lock};
 use crate::core::decline::{Decline, RawDecline};
 use crate::core::effect::{
     AdoptOrder, AttemptRef, ChargeOrder, ChargeOutcome, CloseOrder, InvoiceView, LookUpAnswer,
@@ -38,6 +39,18 @@ enum Fate {
     Unheard(&'static str),
 }
 
+/// What the network does to a call.
+#[derive(Clone, Copy)]
+enum Fault {
+    Busy,
+    ErrorAfter,
+    ErrorBefore,
+    LateRequest,
+    LostAnswer,
+    LostRequest,
+    NotSent,
+}
+
 impl World {
     fn is_out(&self, gateway: usize) -> bool {
         self.banks[gateway].outages.iter().any(|(from, to)| (*from..*to).contains(&self.now))
@@ -53,45 +66,49 @@ impl World {
                 false => (Fate::Unheard("it timed out"), self.now + TIME_OUT),
             };
         }
-        let s = self.scenario.clone();
-        let mut drawn = self.rng.f64();
-        let mut is = |chance: f64| {
-            let hit = drawn < chance;
-            drawn -= chance;
-            hit
-        };
-        if is(s.not_sent) {
-            return (Fate::NotSent, self.within(10, 500));
-        }
-        if is(s.busy) {
-            return (Fate::Busy, self.within(10, 500));
-        }
         let late = self.now + TIME_OUT;
-        if is(s.lost_request) {
-            self.count("timeouts_injected");
-            return (Fate::Unheard("it timed out"), late);
-        }
-        if is(s.late_request) {
-            self.count("timeouts_injected");
-            let at = self.within(31_000, NET_MAX.as_millis() as i64);
-            self.arrival(gateway, request, at);
-            return (Fate::Unheard("it timed out"), late);
-        }
-        if is(s.error_before) {
-            return (Fate::Unheard("it answered 500"), self.within(20, 900));
-        }
-        let (unheard, error) = (is(s.lost_answer), is(s.error_after));
-        let (at, heard) = self.times();
-        self.twin(gateway, &request, at);
-        let call = self.arrival(gateway, request, at);
-        match (unheard, error) {
-            (true, _) => {
+        match self.drawn_fault() {
+            Some(Fault::NotSent) => (Fate::NotSent, self.within(10, 500)),
+            Some(Fault::Busy) => (Fate::Busy, self.within(10, 500)),
+            Some(Fault::ErrorBefore) => (Fate::Unheard("it answered 500"), self.within(20, 900)),
+            Some(Fault::LostRequest) => {
                 self.count("timeouts_injected");
                 (Fate::Unheard("it timed out"), late)
             }
-            (_, true) => (Fate::Unheard("it answered 500"), heard),
-            _ => (Fate::Heard(call), heard),
+            Some(Fault::LateRequest) => {
+                self.count("timeouts_injected");
+                let at = self.within(31_000, NET_MAX.as_millis() as i64);
+                self.arrival(gateway, request, at);
+                (Fate::Unheard("it timed out"), late)
+            }
+            arrives => {
+                let (at, heard) = self.times();
+                self.twin(gateway, &request, at);
+                let call = self.arrival(gateway, request, at);
+                match arrives {
+                    Some(Fault::LostAnswer) => {
+                        self.count("timeouts_injected");
+                        (Fate::Unheard("it timed out"), late)
+                    }
+                    Some(_) => (Fate::Unheard("it answered 500"), heard),
+                    None => (Fate::Heard(call), heard),
+                }
+            }
         }
+    }
+
+    fn drawn_fault(&mut self) -> Option<Fault> {
+        let s = &self.scenario;
+        let faults = [
+            (s.not_sent, Fault::NotSent),
+            (s.busy, Fault::Busy),
+            (s.lost_request, Fault::LostRequest),
+            (s.late_request, Fault::LateRequest),
+            (s.error_before, Fault::ErrorBefore),
+            (s.lost_answer, Fault::LostAnswer),
+            (s.error_after, Fault::ErrorAfter),
+        ];
+        self.one_of(&faults.map(|(chance, _)| chance)).map(|index| faults[index].1)
     }
 
     /// When a request arrives, and when its answer does.
@@ -202,9 +219,9 @@ impl Gateway for SimGateway {
     }
 
     fn parse(&self, request: &WebhookRequest<'_>) -> Result<Vec<Event>, MalformedBody> {
-        let wire: Wire = serde_json::from_slice(request.body)
-            .map_err(|error| MalformedBody(error.to_string()))?;
-        Ok(vec![wire.into_event()])
+        let id = String::from_utf8_lossy(request.body);
+        let event = lock(&self.world).events.get(id.as_ref()).cloned();
+        event.map(|event| vec![event]).ok_or_else(|| MalformedBody("no such event".into()))
     }
 
     fn classify(&self, raw: &RawDecline) -> Decline {
@@ -234,7 +251,7 @@ impl Gateway for SimGateway {
         };
         world.tempt(index);
         let view = world.view(index);
-        world.say(format!("{invoice} is read: {:?}", view.status));
+        say!(world, "{invoice} is read: {:?}", view.status);
         Ok(view)
     }
 

@@ -7,7 +7,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use super::bank::Status;
-use super::world::{Next, Plastic, Told, World};
+use super::messages::Answered;
+use super::trace::say;
+use super::world::{Ends, Next, Plastic, Told, World};
 use crate::core::customer::{PaymentMethod, Profile};
 use crate::core::effect::InvoiceStatus;
 use crate::core::event::{Contact, EventKind};
@@ -19,6 +21,7 @@ use crate::store::InboxBody;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Happening {
     Act(usize, Act),
+    Agree(usize),
     Cancel(usize),
     CardUpdate(usize),
     Dispute(usize),
@@ -55,7 +58,7 @@ pub(super) enum Act {
 impl World {
     /// Draws something that may happen to this invoice.
     pub(super) fn draw_happening(&mut self, invoice: usize) -> Happening {
-        match self.rng.usize(..32) {
+        match self.rng.usize(..35) {
             0..=8 => Happening::Pay(invoice),
             9..=11 => Happening::CardUpdate(invoice),
             12 => Happening::Cancel(invoice),
@@ -65,7 +68,8 @@ impl World {
             16 => Happening::Refund(invoice),
             17..=19 => Happening::Wallet(invoice),
             20 => Happening::Exclude(invoice),
-            21 => Happening::Wish(invoice, self.draw_wish()),
+            21 | 32 | 33 => Happening::Wish(invoice, self.draw_wish()),
+            34 => Happening::Agree(invoice),
             22 => Happening::MarkPaid(invoice),
             23 => Happening::Act(invoice, Act::Stop),
             24 | 25 => Happening::Act(invoice, Act::Pause),
@@ -87,9 +91,10 @@ impl World {
 
     /// It happens.
     pub(super) fn happen(&mut self, what: Happening) {
-        self.say(format!("{what:?} (in_{})", what.invoice()));
+        say!(self, "{what:?} (in_{})", what.invoice());
         match what {
             Happening::Act(invoice, act) => self.act(invoice, act),
+            Happening::Agree(invoice) => self.agree(invoice),
             Happening::Cancel(invoice) => self.tell(EventKind::SubscriptionCancelled, invoice),
             Happening::CardUpdate(invoice) => self.update_card(invoice),
             Happening::Dispute(invoice) => self.dispute(invoice),
@@ -125,16 +130,27 @@ impl World {
             Wish::StopReminders => PageAction::StopReminders,
         };
         let case = self.invoices[invoice].case.clone();
-        self.input(InboxBody::Page { case, action }, Told::default());
+        let told = match wish {
+            // Every wish ends the wait for a day, but the wish for one.
+            Wish::Retry => Told { resumes: Some(invoice), ..Told::default() },
+            Wish::StopReminders => Told {
+                answered: Some((self.invoices[invoice].customer, Answered::Stop(invoice))),
+                ..Told::default()
+            },
+            _ => Told { wish: Some(invoice), ..Told::default() },
+        };
+        self.input(InboxBody::Page { case, action }, told);
     }
 
     fn tell(&mut self, kind: EventKind, invoice: usize) {
         let mut event = self.event(kind, invoice);
+        let mut ends = Ends::Invoice(invoice);
         if kind == EventKind::SubscriptionCancelled {
             event.invoice = None;
             event.amount = None;
+            ends = Ends::Customer(self.invoices[invoice].customer);
         }
-        self.emit(0, event, Told::default());
+        self.emit(0, event, Told { ends: Some(ends), ..Told::default() });
     }
 
     fn act(&mut self, invoice: usize, act: Act) {
@@ -246,7 +262,7 @@ impl World {
         event.invoice = None;
         event.amount = None;
         event.payment_method = Some(self.facts_of(0, card));
-        self.emit(0, event, Told::default());
+        self.emit(0, event, Told { new_card: Some(customer), ..Told::default() });
         if self.chance(0.5) {
             self.wallet(invoice);
         }
@@ -268,8 +284,9 @@ impl World {
                 former_exp: None,
             })
             .collect();
+        let told = Told { new_card: Some(customer), ..Told::default() };
         let customer = format!("cus_{customer}");
-        self.input(InboxBody::PaymentMethods { customer, methods }, Told::default());
+        self.input(InboxBody::PaymentMethods { customer, methods }, told);
     }
 
     fn exclude(&mut self, invoice: usize) {
@@ -299,6 +316,7 @@ impl Happening {
     fn invoice(self) -> usize {
         match self {
             Self::Act(invoice, _)
+            | Self::Agree(invoice)
             | Self::Cancel(invoice)
             | Self::CardUpdate(invoice)
             | Self::Dispute(invoice)

@@ -8,27 +8,27 @@
 
 use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::bank::{Charge, Status};
-use super::world::{Told, World};
-use crate::core::case::{AttemptOutcome, Case, State};
+use super::trace::say;
+use super::world::{Ends, Told, World};
+use crate::core::case::{Case, State};
 use crate::core::decline::Decline;
-use crate::core::effect::{
-    AttemptRef, ChargeOrder, ChargeOutcome, LookUpAnswer, MessageOrder, Outcome,
-};
+use crate::core::effect::{AttemptRef, ChargeOrder, ChargeOutcome, LookUpAnswer, Outcome};
 use crate::core::ids::CaseId;
 use crate::core::ledger::{EntryKind, LedgerEntry};
 use crate::core::limits;
 use crate::core::money::Money;
-use crate::core::policy::MessageKind;
 
 /// A request that was planned just before a window closed may arrive just behind it.
 const EDGE: SignedDuration = SignedDuration::from_hours(2);
 
 /// A charge may wait so long in the outbox after everything was looked up.
-const LOOKED_UP: SignedDuration = SignedDuration::from_mins(65);
+const LOOKED_UP: SignedDuration = SignedDuration::from_mins(70);
+
+/// So far recoup's clock may be off, or was set meanwhile.
+const SKEW: SignedDuration = SignedDuration::from_mins(4);
 
 /// An attempt as the outside saw it.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub(super) struct Tracked {
     invoice: usize,
     card: usize,
     attempt: String,
-    bytes: String,
+    request: ChargeOrder,
     last_sent: Timestamp,
     sends: u32,
     /// Sends that may have had an effect.
@@ -50,13 +50,12 @@ impl World {
     pub(super) fn leaves(&mut self, order: &ChargeOrder) {
         let Some(invoice) = self.invoice_index(&order.invoice) else { return };
         let key = order.idempotency_key.clone();
-        self.say(format!("{key} of in_{invoice} leaves for {}", order.gateway));
+        say!(self, "{key} of in_{invoice} leaves for {}", order.gateway);
         self.check_intent(order, invoice);
         let card = self.card_of(order.token.as_deref(), invoice);
         self.check_in_flight(&key, invoice, card);
         self.check_orders(&key, invoice, card);
         self.check_visible(&key, invoice);
-        let bytes = serde_json::to_string(order).unwrap_or_default();
         let attempt = order.attempt.to_string();
         let twin = self.tracked.iter().find(|(k, t)| **k != key && t.attempt == attempt);
         if let Some((other, _)) = twin {
@@ -68,7 +67,7 @@ impl World {
             invoice,
             card,
             attempt: attempt.clone(),
-            bytes: bytes.clone(),
+            request: order.clone(),
             last_sent: now,
             sends: 0,
             real: 0,
@@ -77,7 +76,7 @@ impl World {
         entry.sends += 1;
         entry.real += 1;
         entry.last_sent = now;
-        let same = entry.attempt == attempt && entry.bytes == bytes;
+        let same = entry.attempt == attempt && entry.request == *order;
         if entry.sends > 1 {
             self.count("resends");
         }
@@ -93,9 +92,7 @@ impl World {
         let Some(case) = self.durable.cases.get(&id) else {
             return self.broken("I2", format!("in_{invoice} is charged without a case"));
         };
-        let attempt = case.attempts.iter().find(|a| a.charge.attempt == order.attempt);
-        let whole =
-            attempt.is_some_and(|a| a.outcome == AttemptOutcome::Unknown && a.charge == *order);
+        let whole = case.intent.as_ref() == Some(order);
         let (ended, owed) = (case.state.is_ended(), case.amount);
         if !whole {
             self.broken("I2", format!("{} left without a durable intent", order.attempt));
@@ -108,7 +105,7 @@ impl World {
         if ended {
             self.broken("I5", format!("in_{invoice} is charged after its case ended"));
         }
-        if self.invoices[invoice].held_until.is_some_and(|until| until > self.now) {
+        if self.invoices[invoice].held_until.is_some_and(|until| until > self.now + SKEW) {
             self.broken("I5", format!("in_{invoice} is charged while a person holds it"));
         }
         if order.amount.minor > self.invoices[invoice].amount.minor {
@@ -138,10 +135,15 @@ impl World {
             self.broken("I4", format!("{key} of in_{invoice} is on card {card}: never again"));
         }
         let now = self.now;
-        let held = self.invoices[invoice].delays.iter().find(|(c, at)| *c == card && *at > now);
+        let held =
+            self.invoices[invoice].delays.iter().find(|(c, at)| *c == card && *at > now + SKEW);
         if let Some((_, at)) = held.filter(|_| !again) {
             let at = *at;
             self.broken("I4", format!("{key} of in_{invoice} leaves before {at}, as was stated"));
+        }
+        let promised = self.invoices[invoice].promised.filter(|at| *at > self.clock() && !again);
+        if let Some(at) = promised {
+            self.broken("I4", format!("{key} of in_{invoice} leaves before {at}, as was promised"));
         }
     }
 
@@ -180,7 +182,7 @@ impl World {
             ChargeOutcome::Declined { decline, .. } => format!("declined {:?}", decline.advice),
             other => format!("{other:?}"),
         };
-        self.say(format!("{} of {} hears: {text}", order.idempotency_key, order.invoice));
+        say!(self, "{} of {} hears: {text}", order.idempotency_key, order.invoice);
         let Some(tracked) = self.tracked.get_mut(&order.idempotency_key) else { return };
         match outcome {
             ChargeOutcome::Approved { .. } | ChargeOutcome::Declined { .. } => {
@@ -201,7 +203,7 @@ impl World {
     /// recoup hears what a look-up found.
     pub(super) fn hears_of(&mut self, attempt: &AttemptRef, answer: &LookUpAnswer) {
         let key = attempt.charge.idempotency_key.clone();
-        self.say(format!("{key} of {} is looked up: {}", attempt.charge.invoice, brief(answer)));
+        say!(self, "{key} of {} is looked up: {}", attempt.charge.invoice, brief(answer));
         let bank = self.banks.iter().find(|bank| bank.id == attempt.charge.gateway);
         let horizon = bank.map_or(SignedDuration::MAX, |bank| bank.capabilities.horizon());
         let now = self.now;
@@ -210,7 +212,9 @@ impl World {
             LookUpAnswer::Found(
                 ChargeOutcome::Approved { .. } | ChargeOutcome::Declined { .. },
             ) => tracked.open = false,
-            LookUpAnswer::NotFound if now >= tracked.last_sent + horizon => tracked.open = false,
+            LookUpAnswer::NotFound if now + SKEW >= tracked.last_sent + horizon => {
+                tracked.open = false
+            }
             _ => {}
         }
     }
@@ -257,7 +261,17 @@ impl World {
             return self.broken("I3", format!("input {number} is applied and was never appended"));
         };
         let Some(told) = self.facts.get(&id).cloned() else { return };
+        if !self.durable.applied_ids.insert(id.clone()) {
+            self.broken("I3", format!("{id} is applied twice"));
+        }
         let Told { never, native, settles, outside, holds, resumes, .. } = told;
+        if let Some((customer, answered)) = told.answered {
+            self.heard(customer, answered);
+        }
+        self.note_promise(told.wish, told.new_card);
+        if let Some(ends) = told.ends {
+            self.check_ended(ends);
+        }
         if let Some(invoice) = outside {
             self.invoices[invoice].outside_told += 1;
         }
@@ -267,6 +281,7 @@ impl World {
             self.invoices[invoice].held_until = Some(until);
         }
         if let Some(invoice) = resumes {
+            self.invoices[invoice].promised = None;
             self.invoices[invoice].held_until = None;
         }
         if let Some(card) = never.filter(|_| native.is_some()) {
@@ -277,6 +292,33 @@ impl World {
         }
         if let Some(tracked) = settles.and_then(|key| self.tracked.get_mut(&key)) {
             tracked.open = false;
+        }
+    }
+
+    /// The commit that applies such an event ends every case that it is about.
+    fn check_ended(&mut self, ends: Ends) {
+        let about = |index: usize| match ends {
+            Ends::Customer(customer) => self.invoices[index].customer == customer,
+            Ends::Invoice(invoice) => index == invoice,
+        };
+        let goes_on = |index: &usize| self.state_of(*index).is_some_and(|state| !state.is_ended());
+        let open = (0..self.invoices.len()).filter(|index| about(*index)).find(goes_on);
+        if let Some(index) = open {
+            let state = self.state_of(index);
+            self.broken("I5", format!("in_{index} is {state:?} after what ends it was applied"));
+        }
+    }
+
+    /// A day that the core granted holds until somebody asks for an attempt, or another card is
+    /// there.
+    fn note_promise(&mut self, wish: Option<usize>, new_card: Option<usize>) {
+        if let Some(invoice) = wish {
+            let known = self.durable.cases.get(&self.invoices[invoice].case);
+            self.invoices[invoice].promised = known.and_then(|known| known.promised);
+        }
+        let Some(customer) = new_card else { return };
+        for invoice in self.invoices.iter_mut().filter(|i| i.customer == customer) {
+            invoice.promised = None;
         }
     }
 
@@ -335,46 +377,6 @@ impl World {
         }
     }
 
-    /// A message is handed to its provider.
-    pub(super) fn message_leaves(&mut self, case: &CaseId, order: &MessageOrder) {
-        let known = self.durable.cases.get(case).cloned();
-        let Some(invoice) = self.invoices.iter().position(|i| i.case == *case) else { return };
-        let state = known.map_or(State::Stopped, |case| case.state);
-        let (id, kind) = (order.id.clone(), order.kind.as_str());
-        self.say(format!("a {kind} message of in_{invoice} leaves"));
-        let thanks = order.kind == MessageKind::Recovered;
-        if (state.is_ended() && !thanks) || (thanks && state != State::Recovered) {
-            self.broken("I5", format!("a {kind} message of in_{invoice} leaves after {state:?}"));
-        }
-        if !self.sent_messages.insert(id.to_string()) {
-            self.broken("I6", format!("{id} of in_{invoice} is sent twice"));
-        }
-        self.check_contact(invoice, kind);
-    }
-
-    fn check_contact(&mut self, invoice: usize, kind: &str) {
-        let customer = self.invoices[invoice].customer;
-        let zone = TimeZone::get(self.people[customer].zone).unwrap_or(TimeZone::UTC);
-        let local = self.now.to_zoned(zone.clone());
-        let contact = &self.policy.contact;
-        let weekday = local.weekday().to_monday_zero_offset() as usize;
-        let open = contact.hours[weekday].is_some_and(|(from, to)| {
-            (i16::from(from)..i16::from(to)).contains(&local.hour().into())
-        });
-        let date = local.date();
-        let same = |at: &&Timestamp| at.to_zoned(zone.clone()).date() == date;
-        let today = self.people[customer].messages.iter().filter(same).count();
-        let most = contact.per_day as usize;
-        if !open {
-            self.broken("I6", format!("a {kind} message of in_{invoice} leaves at {local}"));
-        }
-        if today >= most {
-            self.broken("I6", format!("in_{invoice}: message {} on {date}", today + 1));
-        }
-        let now = self.now;
-        self.people[customer].messages.push(now);
-    }
-
     /// Everything that must be true when the world has come to rest.
     pub(super) fn check_end(
         &mut self,
@@ -395,6 +397,10 @@ impl World {
             .flat_map(|(_, ledger)| ledger)
             .filter(|e| e.decision.as_ref().is_some_and(|d| d.what == "message"))
             .count();
+        let lost = self.durable.acknowledged.difference(&self.durable.applied_ids).next().cloned();
+        if let Some(id) = lost {
+            self.broken("I3", format!("{id} was acknowledged and never applied"));
+        }
         let sent = self.sent_messages.len();
         if told < sent || messages > sent {
             self.broken("I8", format!("{sent} messages left, {told} were decided"));

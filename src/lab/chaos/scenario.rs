@@ -70,6 +70,12 @@ pub struct Scenario {
     pub nearby: f64,
     /// A message is not accepted at once.
     pub provider_busy: f64,
+    /// Its provider tells what became of a message.
+    pub callback: f64,
+    /// By how many seconds recoup's clock is off at most.
+    pub skew_s: i64,
+    /// Recoup's clock is set, by up to a minute.
+    pub clock_set: f64,
 }
 
 impl Default for Scenario {
@@ -104,6 +110,9 @@ impl Default for Scenario {
             happening: 0.5,
             nearby: 0.2,
             provider_busy: 0.1,
+            callback: 0.3,
+            skew_s: 90,
+            clock_set: 0.3,
         }
     }
 }
@@ -128,7 +137,7 @@ impl Scenario {
         scale(&mut [&mut drawn.pending, &mut drawn.flip]);
         scale(&mut [&mut drawn.webhook_lost, &mut drawn.webhook_twice, &mut drawn.webhook_late]);
         scale(&mut [&mut drawn.happening, &mut drawn.nearby]);
-        scale(&mut [&mut drawn.provider_busy]);
+        scale(&mut [&mut drawn.provider_busy, &mut drawn.callback]);
         drawn
     }
 
@@ -152,6 +161,8 @@ impl Scenario {
             happening: 0.0,
             nearby: 0.0,
             provider_busy: 0.0,
+            callback: 0.0,
+            clock_set: 0.0,
             ..self.clone()
         }
     }

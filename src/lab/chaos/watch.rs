@@ -11,10 +11,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::world::{Shared, lock};
+use super::trace::say;
+use super::world::{Known, Shared, lock};
 use crate::core::card::Card;
 use crate::core::case::{Case, State};
 use crate::core::customer::Customer;
+use crate::core::effect::Order;
+use crate::core::fault::{Mutant, fault};
 use crate::core::ids::{CardKey, CaseId, GatewayId, MessageId};
 use crate::core::learning::Learned;
 use crate::core::learning::outcome::Outcome;
@@ -49,19 +52,16 @@ impl Watched {
         let mut world = lock(&self.world);
         for write in &commit.cases {
             let case = &write.case;
-            let line = format!(
-                "{} is {}: {} ({} at {})",
-                case.invoice,
-                case.state.as_str(),
-                case.reason,
-                case.next.what,
-                case.due_at().map_or_else(|| "no time".into(), |at| at.to_string()),
-            );
-            world.say(line);
-            for entry in &write.ledger {
-                world.say(format!("  {}: {}", case.invoice, entry.text));
+            let (invoice, state) = (&case.invoice, case.state.as_str());
+            let (reason, next) = (&case.reason, &case.next.what);
+            match case.due_at() {
+                Some(at) => say!(world, "{invoice} is {state}: {reason} ({next} at {at})"),
+                None => say!(world, "{invoice} is {state}: {reason} ({next})"),
             }
-            let before = world.durable.cases.insert(case.id.clone(), case.clone());
+            for entry in &write.ledger {
+                say!(world, "  {}: {}", case.invoice, entry.text);
+            }
+            let before = world.durable.cases.insert(case.id.clone(), Known::of(case));
             if before.is_some_and(|before| before.state.is_ended() && !case.state.is_ended()) {
                 world.broken("I5", format!("the case of {} opens again", case.invoice));
             }
@@ -72,6 +72,8 @@ impl Watched {
                 world.broken("learning", "a case taught something before it ended".to_owned());
             }
         }
+        let addresses = commit.messages.iter().filter_map(|message| message.address.clone());
+        world.durable.written.extend(addresses);
         for number in &commit.applied {
             world.applied(*number);
         }
@@ -99,8 +101,17 @@ impl Store for Watched {
 
     async fn commit(&self, commit: Commit) -> Result<()> {
         self.power()?;
-        self.inner.commit(commit.clone()).await?;
+        if fault(Mutant::SendsBeforeKeeping) {
+            let world = &mut *lock(&self.world);
+            for effect in &commit.effects {
+                if let Order::Charge(order) = &effect.order {
+                    world.leaves(order);
+                }
+            }
+        }
+        // Noted first, since the store takes it: one that refuses ends the history.
         self.note(&commit);
+        self.inner.commit(commit).await?;
         self.power()
     }
 

@@ -11,17 +11,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use super::bank::{Answer, Bank, Request};
+use super::messages::{Answered, Reader};
 use super::people::Happening;
 use super::rules::Tracked;
 use super::scenario::Scenario;
-use super::trace::Trace;
-use crate::core::case::Case;
-use crate::core::effect::InvoiceStatus;
+use super::trace::{Trace, say};
+use crate::core::case::{Case, State};
+use crate::core::effect::{ChargeOrder, InvoiceStatus};
 use crate::core::event::{Contact, Event, EventKind};
 use crate::core::ids::{CaseId, GatewayId};
+use crate::core::learning::Learned;
 use crate::core::money::Money;
 use crate::core::policy::Policy;
 use crate::store::{InboxBody, InboxRecord};
@@ -36,6 +37,8 @@ pub(super) enum Next {
     Arrive { call: u64, gateway: usize, request: Box<Request> },
     /// The faults end.
     Calm,
+    /// Somebody sets recoup's clock.
+    Clock(SignedDuration),
     /// A gateway decides a pending charge.
     Decide { gateway: usize, charge: usize },
     /// An input reaches recoup's door.
@@ -76,8 +79,15 @@ pub(super) struct Person {
     pub(super) card: usize,
     /// Their time zone.
     pub(super) zone: &'static str,
-    /// When messages were accepted by the provider.
-    pub(super) messages: Vec<Timestamp>,
+    /// What they are to messages.
+    pub(super) reader: Reader,
+}
+
+impl Person {
+    /// Somebody who got no message yet.
+    pub(super) fn new(card: usize, zone: &'static str) -> Self {
+        Self { card, zone, reader: Reader::default() }
+    }
 }
 
 /// An invoice at the billing gateway.
@@ -105,6 +115,8 @@ pub(super) struct Invoice {
     pub(super) outside_told: u32,
     /// A person holds it until then.
     pub(super) held_until: Option<Timestamp>,
+    /// The customer asked to be charged then, and it was granted.
+    pub(super) promised: Option<Timestamp>,
     /// Attempts as the gateway counts them.
     pub(super) attempts: u32,
     /// When the gateway itself tries again.
@@ -115,36 +127,43 @@ pub(super) struct Invoice {
     pub(super) case: CaseId,
 }
 
-/// A webhook's body: the event with the fields that `recoup parse` does not print.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Wire {
-    event: Event,
-    contact: Contact,
-    description: Option<String>,
-    key: Option<String>,
-}
-
-impl Wire {
-    /// The event that arrives.
-    pub(super) fn into_event(self) -> Event {
-        Event {
-            contact: self.contact,
-            description: self.description,
-            idempotency_key: self.key,
-            ..self.event
-        }
-    }
-}
-
 /// What recoup has made durable, as its store saw it.
 #[derive(Debug, Default)]
 pub(super) struct Durable {
-    /// The newest committed form of each case.
-    pub(super) cases: BTreeMap<CaseId, Case>,
+    /// The newest committed form of each case, as far as the rules ask.
+    pub(super) cases: BTreeMap<CaseId, Known>,
     /// Which input has which number.
     pub(super) numbers: BTreeMap<u64, String>,
     /// Numbers that were applied.
     pub(super) applied: BTreeSet<u64>,
+    /// Inputs that were applied, by their id.
+    pub(super) applied_ids: BTreeSet<String>,
+    /// Inputs whose senders were told that they are kept.
+    pub(super) acknowledged: BTreeSet<String>,
+    /// Digests of addresses that something was written to.
+    pub(super) written: BTreeSet<String>,
+}
+
+/// What a committed case says.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// Where it stands.
+    pub(super) state: State,
+    /// What is owed.
+    pub(super) amount: Money,
+    /// When the customer asked to be charged.
+    pub(super) promised: Option<Timestamp>,
+    /// The charge whose outcome is not known: the intent.
+    pub(super) intent: Option<ChargeOrder>,
+}
+
+impl Known {
+    /// Of this case.
+    pub(super) fn of(case: &Case) -> Self {
+        let intent = case.open_attempt().map(|attempt| attempt.charge.clone());
+        let promised = case.page.promise.as_ref().map(|promise| promise.at);
+        Self { state: case.state, amount: case.amount, promised, intent }
+    }
 }
 
 /// Everything.
@@ -153,6 +172,8 @@ pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) scenario: Scenario,
     pub(super) policy: Arc<Policy>,
+    /// What was learned before this history.
+    pub(super) taught: Option<Arc<Learned>>,
     pub(super) queue: BTreeMap<(Timestamp, u64), Next>,
     planned: u64,
     pub(super) banks: Vec<Bank>,
@@ -165,10 +186,20 @@ pub(super) struct World {
     pub(super) durable: Durable,
     pub(super) tracked: BTreeMap<String, Tracked>,
     pub(super) sent_messages: BTreeSet<String>,
+    /// What is on the way to recoup, by the id of the input.
     pub(super) facts: BTreeMap<String, Told>,
+    /// The events of webhooks, by their id, which is all that a body holds.
+    pub(super) events: BTreeMap<String, Event>,
     pub(super) counts: BTreeMap<&'static str, u64>,
     pub(super) trace: Trace,
     pub(super) violations: Vec<(&'static str, String)>,
+    /// What is left out of this history, by the number of its draw.
+    without: BTreeSet<u64>,
+    /// The draws that came true: what can be left out.
+    pub(super) drawn: Vec<u64>,
+    draws: u64,
+    /// By how much recoup's clock is ahead.
+    pub(super) skew: SignedDuration,
     numbers: u64,
 }
 
@@ -189,6 +220,21 @@ pub(super) struct Told {
     pub(super) holds: Option<(usize, Timestamp)>,
     /// A person lets it go on.
     pub(super) resumes: Option<usize>,
+    /// The customer of this invoice wished something on the page.
+    pub(super) wish: Option<usize>,
+    /// After this nothing more is to happen: of all that the customer owes, or of this invoice.
+    pub(super) ends: Option<Ends>,
+    /// This customer may have another card.
+    pub(super) new_card: Option<usize>,
+    /// This customer, or a provider, answered a message.
+    pub(super) answered: Option<(usize, Answered)>,
+}
+
+/// Whose recovery an event ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ends {
+    Customer(usize),
+    Invoice(usize),
 }
 
 /// The world, shared by gateways, store and driver of one history, on one thread.
@@ -207,6 +253,7 @@ impl World {
             now,
             scenario,
             policy: Arc::new(policy),
+            taught: None,
             queue: BTreeMap::new(),
             planned: 0,
             banks: Vec::new(),
@@ -219,9 +266,14 @@ impl World {
             tracked: BTreeMap::new(),
             sent_messages: BTreeSet::new(),
             facts: BTreeMap::new(),
+            events: BTreeMap::new(),
             counts: BTreeMap::new(),
             trace: Trace::default(),
             violations: Vec::new(),
+            without: BTreeSet::new(),
+            drawn: Vec::new(),
+            draws: 0,
+            skew: SignedDuration::ZERO,
             numbers: 0,
         }
     }
@@ -238,9 +290,38 @@ impl World {
         self.numbers
     }
 
-    /// A draw that comes true with this chance.
+    /// A draw that comes true with this chance, and not in a history that goes without it.
     pub(super) fn chance(&mut self, chance: f64) -> bool {
-        chance > 0.0 && self.rng.f64() < chance
+        chance > 0.0 && self.one_of(&[chance]).is_some()
+    }
+
+    /// Which of these comes true, each with its chance; in a history that goes without it, none.
+    pub(super) fn one_of(&mut self, chances: &[f64]) -> Option<usize> {
+        self.draws += 1;
+        let mut drawn = self.rng.f64();
+        let hit = chances.iter().position(|chance| {
+            let hit = drawn < *chance;
+            drawn -= chance;
+            hit
+        });
+        hit.filter(|_| !self.without.contains(&self.draws)).inspect(|_| self.drawn.push(self.draws))
+    }
+
+    /// Leaves these draws out.
+    pub(super) fn go_without(&mut self, draws: &BTreeSet<u64>) {
+        self.without.clone_from(draws);
+    }
+
+    /// Recoup's clock goes off, or is set.
+    pub(super) fn set_clock(&mut self, by: SignedDuration) {
+        self.count("clocks_set");
+        self.skew += by;
+        say!(self, "recoup's clock is {} s ahead", self.skew.as_secs());
+    }
+
+    /// What recoup's own clock says.
+    pub(super) fn clock(&self) -> Timestamp {
+        self.now + self.skew
     }
 
     /// A moment up to this many milliseconds ahead.
@@ -255,14 +336,13 @@ impl World {
 
     /// Adds a line to the trace.
     pub(super) fn say(&mut self, text: impl AsRef<str>) {
-        let now = self.now;
-        self.trace.add(now, text.as_ref());
+        say!(self, "{}", text.as_ref());
     }
 
     /// A rule is broken.
     pub(super) fn broken(&mut self, rule: &'static str, what: impl Into<String>) {
         let what = what.into();
-        self.say(format!("* {rule} is broken: {what}"));
+        say!(self, "* {rule} is broken: {what}");
         self.violations.push((rule, what));
     }
 
@@ -289,26 +369,20 @@ impl World {
         event.id.clone_from(&id);
         event.occurred_at = Some(self.now);
         let kind = event.kind;
-        let key = event.idempotency_key.take();
-        let wire = Wire {
-            contact: std::mem::take(&mut event.contact),
-            description: event.description.take(),
-            key,
-            event,
-        };
         let source = self.banks[gateway].id.clone();
         self.facts.insert(id.clone(), told);
         let lost = self.scenario.webhook_lost;
         if self.chance(lost) {
             self.count("webhooks_lost");
-            let invoice = wire.event.invoice.clone().unwrap_or_default();
-            return self.say(format!("webhook {id} {kind:?} of {invoice} is lost"));
+            let invoice = event.invoice.unwrap_or_default();
+            return say!(self, "webhook {id} {kind:?} of {invoice} is lost");
         }
-        let body = serde_json::to_vec(&wire).unwrap_or_default();
+        let body = id.clone().into_bytes();
+        self.events.insert(id.clone(), event);
         let record = InboxRecord {
             source,
             id,
-            received_at: self.now,
+            received_at: self.clock(),
             body: InboxBody::Webhook { body, headers: Vec::new() },
         };
         let (twice, late) = (self.scenario.webhook_twice, self.scenario.webhook_late);
@@ -332,12 +406,22 @@ impl World {
 
     /// An input of a person, by the API.
     pub(super) fn input(&mut self, body: InboxBody, told: Told) {
+        let at = self.within(1, 500);
+        self.input_at(at, body, told);
+    }
+
+    /// An input that arrives then.
+    pub(super) fn input_at(&mut self, at: Timestamp, body: InboxBody, told: Told) {
         let id = format!("req_{}", self.number());
         self.facts.insert(id.clone(), told);
         let record =
-            InboxRecord { source: GatewayId::from("api"), id, received_at: self.now, body };
-        let at = self.within(1, 500);
+            InboxRecord { source: GatewayId::from("api"), id, received_at: self.clock(), body };
         self.plan(at, Next::Deliver { record: Box::new(record), tries: 0 });
+    }
+
+    /// The number that a customer is written to at.
+    pub(super) fn phone(customer: usize) -> String {
+        format!("+57300555{customer:04}")
     }
 
     /// An event of this invoice, with what every event of it tells.
@@ -350,6 +434,7 @@ impl World {
             amount: Some(self.invoices[invoice].amount),
             contact: Contact {
                 email: Some(format!("c{customer}@example.com")),
+                phone: Some(Self::phone(customer)),
                 time_zone: Some(self.people[customer].zone.to_owned()),
                 ..Contact::default()
             },

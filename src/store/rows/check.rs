@@ -22,7 +22,7 @@ pub(crate) fn check(rows: &dyn Rows) -> Result<(), StoreError> {
     for_each(rows, "", keys::DERIVED, |key, value| {
         expected.extend(value.index(&key));
         if let Some(count) = value.counted() {
-            *counts.entry(count).or_default() += 1;
+            *counts.entry(count.to_owned()).or_default() += 1;
         }
         Ok(())
     })?;

@@ -78,14 +78,9 @@ impl<'a> Overlay<'a> {
         old: Option<&Value>,
         new: Option<&Value>,
     ) -> Result<(), StoreError> {
-        let rows = |value: Option<&Value>| value.map(|v| v.index(key)).unwrap_or_default();
-        let (gone, come) = (rows(old), rows(new));
-        for (row, _) in gone.iter().filter(|row| !come.contains(row)) {
-            self.changes.insert(row.clone(), None);
-        }
-        for (row, value) in come.into_iter().filter(|row| !gone.contains(row)) {
-            self.changes.insert(row, Some(value));
-        }
+        let (gone, come) = Value::moved(key, old, new);
+        self.changes.extend(gone.into_iter().map(|row| (row, None)));
+        self.changes.extend(come.into_iter().map(|(row, value)| (row, Some(value))));
         let (before, after) = (old.and_then(Value::counted), new.and_then(Value::counted));
         if before != after {
             self.count(before, |count| count.saturating_sub(1))?;
@@ -94,10 +89,10 @@ impl<'a> Overlay<'a> {
         Ok(())
     }
 
-    fn count(&mut self, key: Option<String>, by: fn(u64) -> u64) -> Result<(), StoreError> {
+    fn count(&mut self, key: Option<&str>, by: fn(u64) -> u64) -> Result<(), StoreError> {
         let Some(key) = key else { return Ok(()) };
-        let count = by(number(self, &key)?);
-        self.changes.insert(key, (count > 0).then_some(Value::Number(count)));
+        let count = by(number(self, key)?);
+        self.changes.insert(key.to_owned(), (count > 0).then_some(Value::Number(count)));
         Ok(())
     }
 

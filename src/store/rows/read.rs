@@ -77,6 +77,9 @@ pub(crate) fn inbox(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<InboxEntry>, StoreError> {
+    if number(rows, keys::COUNT_INBOX)? == 0 {
+        return Ok(Vec::new());
+    }
     let due_until = format!("{}{}", keys::READY, keys::after_time(now));
     let mut numbers = Vec::new();
     for scan in [
@@ -172,7 +175,7 @@ pub(crate) fn backlog(rows: &dyn Rows) -> Result<Backlog, StoreError> {
 pub(crate) fn count_cases(rows: &dyn Rows) -> Result<BTreeMap<State, u64>, StoreError> {
     let mut counts = BTreeMap::new();
     for state in State::ALL {
-        counts.insert(state, number(rows, &keys::count_of(state))?);
+        counts.insert(state, number(rows, keys::count_of(state))?);
     }
     Ok(counts)
 }

@@ -160,7 +160,8 @@ impl Serialize for Value {
             Self::Customer(record) => record.as_ref().serialize(out),
             Self::Effect(record) => record.as_ref().serialize(out),
             Self::Input(record) => record.as_ref().serialize(out),
-            Self::Learned(record) => record.as_ref().serialize(out),
+            // What it says of gateways has rows of its own.
+            Self::Learned(record) => record.without_routing().serialize(out),
             Self::Ledger(record) => record.as_ref().serialize(out),
             Self::LinkKey(record) => record.as_ref().serialize(out),
             Self::Listed => out.serialize_unit(),
@@ -238,12 +239,31 @@ impl Value {
         }
     }
 
+    /// The index rows that go, and those that come, when what stands under `key` changes.
+    pub(crate) fn moved(
+        key: &str,
+        old: Option<&Self>,
+        new: Option<&Self>,
+    ) -> (Vec<String>, Vec<(String, Self)>) {
+        if let (Some(Self::Case(old)), Some(Self::Case(new))) = (old, new)
+            && stands_in_the_same_lists(old, new)
+        {
+            return moved_case(old, new);
+        }
+        let rows = |value: Option<&Self>| value.map(|v| v.index(key)).unwrap_or_default();
+        let (gone, mut come) = (rows(old), rows(new));
+        let leaves = |row: &(String, Self)| !come.contains(row);
+        let leaving = gone.iter().filter(|row| leaves(row)).map(|(row, _)| row.clone()).collect();
+        come.retain(|row| !gone.contains(row));
+        (leaving, come)
+    }
+
     /// The count that this record is part of.
-    pub(crate) fn counted(&self) -> Option<String> {
+    pub(crate) fn counted(&self) -> Option<&'static str> {
         match self {
             Self::Case(case) => Some(keys::count_of(case.state)),
-            Self::Effect(_) => Some(keys::COUNT_OUTBOX.to_owned()),
-            Self::Waiting(_) => Some(keys::COUNT_INBOX.to_owned()),
+            Self::Effect(_) => Some(keys::COUNT_OUTBOX),
+            Self::Waiting(_) => Some(keys::COUNT_INBOX),
             _ => None,
         }
     }
@@ -297,6 +317,38 @@ fn index_of_side(record: &SideRecord) -> Vec<String> {
         rows.push(keys::listed(&keys::sides_of(table, group), record.at, &record.key));
     }
     rows
+}
+
+/// Most steps change nothing but when the case is due, and its state.
+fn stands_in_the_same_lists(old: &Case, new: &Case) -> bool {
+    old.opened_at == new.opened_at
+        && old.invoice == new.invoice
+        && old.gateway == new.gateway
+        && old.customer == new.customer
+        && old.subscription == new.subscription
+        && old.payments == new.payments
+        && old.state.is_ended() == new.state.is_ended()
+}
+
+/// As [`Value::moved`], for a case that [`stands_in_the_same_lists`].
+fn moved_case(old: &Case, new: &Case) -> (Vec<String>, Vec<(String, Value)>) {
+    let in_state =
+        |case: &Case| keys::listed(&keys::cases_in(case.state), case.opened_at, case.id.as_str());
+    let due = |case: &Case| case.due_at().map(|at| keys::due(at, &case.id));
+    let (mut gone, mut come) = (Vec::new(), Vec::new());
+    if old.state != new.state {
+        gone.push(in_state(old));
+        come.push((in_state(new), Value::Listed));
+    }
+    if old.due_at() != new.due_at() {
+        let (was, is) = (due(old), due(new));
+        // Moments of one millisecond have one row.
+        if was != is {
+            gone.extend(was);
+            come.extend(is.map(|row| (row, Value::Listed)));
+        }
+    }
+    (gone, come)
 }
 
 fn index_of_effect(row: &EffectRow) -> String {

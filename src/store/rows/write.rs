@@ -13,11 +13,12 @@ use jiff::Timestamp;
 
 use super::overlay::Overlay;
 use super::value::{EffectRow, Value, Waiting};
-use super::{Rows as _, Scan, get, portable};
+use super::{Rows as _, Scan, get, number, portable};
 use crate::core::case::Case;
 use crate::core::effect::Effect;
+use crate::core::fault::{Mutant, fault};
 use crate::core::ids::{CaseId, EffectId};
-use crate::core::learning::{Learned, Relearn};
+use crate::core::learning::Relearn;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{
@@ -136,7 +137,8 @@ pub(crate) fn apply(
 fn append(over: &mut Overlay<'_>, records: Vec<InboxRecord>) -> Result<Vec<Appended>, StoreError> {
     let mut appended = Vec::with_capacity(records.len());
     for record in records {
-        if over.get(&keys::seen(&record.source, &record.id))?.is_some() {
+        let seen = over.get(&keys::seen(&record.source, &record.id))?.is_some();
+        if seen && !fault(Mutant::NoDeduplication) {
             appended.push(Appended::Duplicate);
             continue;
         }
@@ -183,9 +185,7 @@ fn commit(over: &mut Overlay<'_>, commit: Commit) -> Result<(), StoreError> {
         empty_input(over, number)?;
     }
     if let Some(learned) = commit.learned {
-        // What it says of gateways has rows of its own.
-        let learned = Learned { routing: Arc::default(), ..Learned::clone(&learned) };
-        over.put(keys::LEARNED.to_owned(), learned)?;
+        over.put_value(keys::LEARNED.to_owned(), Value::Learned(learned))?;
     }
     if let Some(reputation) = commit.reputation {
         over.put(keys::REPUTATION.to_owned(), reputation)?;
@@ -320,6 +320,9 @@ fn claim(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<OutboxEntry>, StoreError> {
+    if number(over, keys::COUNT_OUTBOX)? == 0 {
+        return Ok(Vec::new());
+    }
     let ready_until = format!("{}{}", keys::OUTBOX, keys::after_time(now));
     let mut rows = Vec::new();
     for scan in [

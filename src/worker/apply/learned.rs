@@ -105,9 +105,9 @@ impl Batch<'_> {
 
 /// Lets go of what was learned before a step teaches: whoever still holds it makes whoever adds to
 /// it copy all of it.
-pub(super) fn let_go(step: &Step, arounds: [&mut Around; 2]) {
+pub(super) fn let_go(step: &Step, around: &mut Around) {
     if step.case.state.is_ended() || !step.outcomes.is_empty() {
-        arounds.into_iter().for_each(|around| around.learned = Arc::default());
+        around.learned = Arc::default();
     }
 }
 

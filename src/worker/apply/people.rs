@@ -27,24 +27,21 @@ impl Batch<'_> {
             }
             InboxBody::Consent { customer, said } => {
                 let mut record = self.customer(customer).await?;
-                let before = record.clone();
                 record.note_consent(said.clone());
-                self.put_customer(customer, record, &before);
+                self.put_customer(customer, record);
                 self.customer_changed(customer).await
             }
             InboxBody::Customer { customer, contact, channels, excluded, profile } => {
                 let mut record = self.customer(customer).await?;
-                let before = record.clone();
                 record.learn_contact(contact);
                 record.learn_profile(profile);
                 record.channels = channels.clone().or(record.channels);
                 record.excluded = excluded.unwrap_or(record.excluded);
-                self.put_customer(customer, record, &before);
+                self.put_customer(customer, record);
                 self.customer_changed(customer).await
             }
             InboxBody::PaymentMethods { customer, methods } => {
                 let mut record = self.customer(customer).await?;
-                let before = record.clone();
                 let named: BTreeSet<_> = methods.iter().map(|m| m.gateway.clone()).collect();
                 record.methods.retain(|m| {
                     !named.contains(&m.gateway)
@@ -53,7 +50,7 @@ impl Batch<'_> {
                             .any(|new| new.gateway == m.gateway && new.token() == m.token())
                 });
                 methods.iter().for_each(|method| record.put_method(method));
-                self.put_customer(customer, record, &before);
+                self.put_customer(customer, record);
                 self.put_aliases(customer, methods).await?;
                 self.customer_changed(customer).await
             }
@@ -86,11 +83,10 @@ impl Batch<'_> {
         }
         for customer in customers {
             let mut record = self.customer(&customer).await?;
-            let before = record.clone();
             for channel in channels {
                 record.note_consent(Consent { channel: *channel, ..said.clone() });
             }
-            self.put_customer(&customer, record, &before);
+            self.put_customer(&customer, record);
             self.customer_changed(&customer).await?;
         }
         Ok(())
@@ -122,10 +118,11 @@ impl Batch<'_> {
         for method in methods {
             let Some(theirs) = method.gateway_customer.as_deref() else { continue };
             let key = alias(&method.gateway, theirs);
-            let before = self.customer(&key).await?;
+            // Read, so that a record that stays the same is not written.
+            self.customer(&key).await?;
             let same_as = Some(customer.to_owned());
             let record = Customer { id: key.clone(), same_as, ..Customer::default() };
-            self.put_customer(&key, record, &before);
+            self.put_customer(&key, record);
         }
         Ok(())
     }
@@ -137,7 +134,8 @@ impl Batch<'_> {
         event: &Event,
     ) -> Result<(), StoreError> {
         let Some(id) = event.customer.as_deref() else { return Ok(()) };
-        if self.customers.contains_key(id) || self.store().customer(id).await?.is_some() {
+        let here = self.customers.get(id).is_some_and(|(_, changed)| *changed);
+        if here || self.store().customer(id).await?.is_some() {
             self.learn_as(source, event, id).await?;
         }
         Ok(())
@@ -163,9 +161,8 @@ impl Batch<'_> {
         key: &str,
     ) -> Result<(), StoreError> {
         let mut customer = self.customer(key).await?;
-        let before = customer.clone();
         step::learn(&mut customer, source, event);
-        self.put_customer(key, customer, &before);
+        self.put_customer(key, customer);
         Ok(())
     }
 

@@ -1,0 +1,263 @@
+//! The failure rules, one story each: what can go wrong between a decision and its consequence.
+//!
+//! docs/adr/0006-failure-rules.md has the table; a test holds that each story in it is told.
+
+use super::*;
+use crate::core::ids::AttemptId;
+
+fn no_funds() -> Event {
+    failed(Category::InsufficientFunds, Advice::None)
+}
+
+/// A case whose first charge is in flight, at the billing gateway.
+fn in_flight(policy: Policy) -> (Story, ChargeOrder) {
+    let mut story = Story::with(no_funds(), policy);
+    let order = story.clear().charge();
+    (story, order)
+}
+
+/// A case whose first charge is in flight at the other gateway.
+fn in_flight_elsewhere() -> (Story, ChargeOrder) {
+    let mut story = Story::of(failed(Category::GenericDecline, Advice::None));
+    story.case.forced = true;
+    story.case.attempts.clear();
+    let mut order = story.clear().charge();
+    while order.billing {
+        story.charged(declined(decline(Category::GenericDecline, Advice::None)));
+        order = story.clear().charge();
+    }
+    (story, order)
+}
+
+fn charges(story: &Story) -> usize {
+    story.effects.iter().filter(|e| matches!(e.order, Order::Charge(_))).count()
+}
+
+fn refunds(story: &Story) -> Vec<AttemptId> {
+    let refund = |effect: &Effect| match &effect.order {
+        Order::Refund(order) => Some(order.attempt.clone()),
+        _ => None,
+    };
+    story.effects.iter().filter_map(refund).collect()
+}
+
+fn paid(key: Option<String>, payment: &str) -> Event {
+    Event {
+        invoice: Some("in_1".into()),
+        customer: Some("cus_1".into()),
+        amount: Some(Money::new(2900, "USD".parse().unwrap())),
+        payment: Some(payment.into()),
+        idempotency_key: key,
+        ..Event::new(payment, EventKind::PaymentSucceeded)
+    }
+}
+
+fn of_invoice(kind: EventKind) -> Event {
+    Event {
+        invoice: Some("in_1".into()),
+        customer: Some("cus_1".into()),
+        subscription: Some("sub_1".into()),
+        ..Event::new(format!("evt_{kind:?}"), kind)
+    }
+}
+
+#[test]
+pub(super) fn an_unknown_outcome_blocks_every_other_attempt() {
+    let (mut story, _) = in_flight(policy());
+    story.charged(unknown());
+    let again = Event { attempt_count: Some(2), ..failed(Category::GenericDecline, Advice::None) };
+    story.event(Event { id: "evt_2".into(), ..again });
+    story.input(Input::Operator(OperatorAction::Retry));
+    assert_eq!(story.case.state, State::AwaitingOutcome);
+    assert!(!story.case.timers.contains_key(&Timer::NextAttempt), "{:?}", story.case.timers);
+    let Order::Check(order) = story.until_effect() else { panic!("{:?}", story.effects) };
+    assert_eq!(order.purpose, CheckPurpose::Resolve);
+}
+
+#[test]
+fn what_never_left_may_be_tried_again_at_once_and_uses_up_nothing() {
+    let (mut story, _) = in_flight(policy());
+    story.charged(ChargeOutcome::NotSent { why: "the connection was refused".into() });
+    assert_eq!(story.case.attempts[0].outcome, AttemptOutcome::Error);
+    assert!(!story.case.attempts[0].on_schedule);
+    let soon = story.case.due_at().unwrap().duration_since(story.now);
+    assert!(soon < SignedDuration::from_hours(2), "{soon}");
+}
+
+#[test]
+fn a_busy_gateway_gets_the_same_key_again_later() {
+    let (mut story, first) = in_flight(policy());
+    story.charged(ChargeOutcome::Busy { retry_after_s: 40 });
+    let effect = story.effects.first().unwrap();
+    assert_eq!(effect.order, Order::Charge(first));
+    assert!(effect.not_before >= story.now + SignedDuration::from_secs(40));
+    assert_eq!(story.case.attempts.len(), 1);
+}
+
+#[test]
+fn a_late_success_after_another_capture_is_given_back() {
+    let (mut story, second) = in_flight_elsewhere();
+    let first = story.case.attempts[0].charge.clone();
+    assert!(first.billing && !second.billing);
+    story.charged(approved("ch_2"));
+    assert_eq!(story.case.state, State::Recovered);
+    story.effects.clear();
+    story.event(paid(Some(first.idempotency_key.clone()), "pi_1"));
+    assert_eq!(refunds(&story), [first.attempt]);
+    assert!(!story.case.flags.is_empty(), "a person is told");
+    assert_eq!(charges(&story), 0);
+}
+
+#[test]
+pub(super) fn an_expired_key_is_never_sent_again() {
+    let mut policy = policy();
+    policy.gateways[0].capabilities.key_window_s = 30;
+    let (mut story, first) = in_flight(policy);
+    story.charged(unknown());
+    for _ in 0..12 {
+        match story.until_effect().clone() {
+            Order::Check(_) if story.case.open_attempt().is_some() => {
+                story.answer(checked(first.attempt.clone(), LookUpAnswer::NotFound));
+            }
+            Order::Charge(order) => panic!("{order:?} would be another charge"),
+            _ => break,
+        }
+    }
+    assert_eq!(story.case.attempts[0].outcome, AttemptOutcome::Error, "behind the horizon");
+    assert_eq!(story.case.attempts[0].sends, 1);
+}
+
+#[test]
+fn a_webhook_before_the_answer_counts_once() {
+    let (mut story, order) = in_flight(policy());
+    story.event(paid(Some(order.idempotency_key.clone()), "pi_1"));
+    assert_eq!(story.case.state, State::Recovered);
+    let charge = story.effects.iter().position(|e| matches!(e.order, Order::Charge(_))).unwrap();
+    story.effects.swap(0, charge);
+    story.answer(Outcome::Charge(approved("pi_1")));
+    assert_eq!((story.case.attempts.len(), refunds(&story).len()), (1, 0));
+    assert!(story.case.flags.is_empty(), "{:?}", story.case.flags);
+}
+
+#[test]
+fn a_failure_after_the_payment_reopens_nothing() {
+    let mut story = Story::of(no_funds());
+    story.event(paid(None, "pi_1"));
+    assert_eq!(story.case.state, State::Recovered);
+    story.event(Event { attempt_count: Some(3), ..no_funds() });
+    assert_eq!((story.case.state, story.case.due_at()), (State::Recovered, None));
+    assert_eq!(charges(&story), 0);
+}
+
+#[test]
+fn a_partial_refund_opens_nothing_again() {
+    let mut story = Story::of(no_funds());
+    story.event(paid(None, "pi_1"));
+    story.event(of_invoice(EventKind::PartiallyRefunded));
+    assert_eq!(story.case.state, State::Recovered);
+    assert_eq!(charges(&story), 0);
+}
+
+#[test]
+fn a_dispute_keeps_every_gateway_off_the_card() {
+    let (mut story, _) = in_flight(policy());
+    let card = story.case.attempts[0].card.clone().unwrap();
+    story.charged(approved("pi_1"));
+    story.event(of_invoice(EventKind::Disputed));
+    let (_, why) = story.around.cards[&card].never.clone().unwrap();
+    assert!(why.contains("disputed"), "{why}");
+    assert!(story.case.flags.iter().any(|flag| flag.contains("disputes")), "a person is told");
+}
+
+#[test]
+fn who_pays_by_hand_during_an_attempt_gets_the_second_payment_back() {
+    let (mut story, order) = in_flight_elsewhere();
+    story.event(paid(None, "pi_by_hand"));
+    assert_eq!(story.case.state, State::Recovered);
+    let charge = story.effects.iter().position(|e| matches!(e.order, Order::Charge(_))).unwrap();
+    story.effects.swap(0, charge);
+    story.answer(Outcome::Charge(approved("ch_9")));
+    assert_eq!(refunds(&story), [order.attempt]);
+}
+
+#[test]
+fn a_success_after_the_subscription_was_cancelled_is_told() {
+    let (mut story, _) = in_flight(policy());
+    story.event(of_invoice(EventKind::SubscriptionCancelled));
+    assert_eq!(story.case.state, State::Stopped);
+    let charge = story.effects.iter().position(|e| matches!(e.order, Order::Charge(_))).unwrap();
+    story.effects.swap(0, charge);
+    story.answer(Outcome::Charge(approved("pi_1")));
+    let told = |flag: &String| flag.contains("after the subscription was cancelled");
+    assert!(story.case.flags.iter().any(told), "{:?}", story.case.flags);
+}
+
+#[test]
+fn what_the_bank_wants_confirmed_is_asked_of_the_customer() {
+    let story = Story::of(failed(Category::AuthenticationRequired, Advice::Authenticate));
+    assert_eq!(story.case.state, State::AwaitingCustomer);
+    assert!(!story.case.timers.contains_key(&Timer::NextAttempt));
+}
+
+#[test]
+fn an_intent_for_more_than_is_owed_by_now_does_not_leave() {
+    let (mut story, order) = in_flight(policy());
+    let withdrawn = |story: &Story, order: &ChargeOrder| {
+        let order = Order::Charge(order.clone());
+        let (case, around) = (&story.case, &story.around);
+        crate::core::case::leaving::withdrawn(case, &order, around, &story.policy, story.now)
+    };
+    assert_eq!(withdrawn(&story, &order), None);
+    story.case.amount = Money::new(1900, order.amount.currency);
+    let why = withdrawn(&story, &order).unwrap();
+    assert!(why.contains("less is owed"), "{why}");
+    // Once it may have been taken, the same bytes are all that may leave under its key.
+    story.case.attempts[0].sends = 2;
+    assert_eq!(withdrawn(&story, &order), None);
+}
+
+#[test]
+pub(super) fn nothing_is_sent_again_once_the_invoice_is_closed() {
+    let (mut story, order) = in_flight(policy());
+    story.charged(unknown());
+    let Order::Check(_) = story.until_effect() else { panic!("{:?}", story.effects) };
+    let closed = InvoiceView { status: InvoiceStatus::Void, ..open_invoice() };
+    story.answer(Outcome::Checked(CheckReport {
+        invoice: Some(closed),
+        invoice_error: None,
+        attempts: vec![(order.attempt, LookUpAnswer::NotFound)],
+    }));
+    assert_eq!(story.case.state, State::Stopped);
+    assert_eq!(charges(&story), 0);
+}
+
+/// Every order of these events, each of them twice.
+#[test]
+fn in_every_order_an_end_is_an_end() {
+    let events = [
+        Event { attempt_count: Some(2), ..no_funds() },
+        paid(None, "pi_1"),
+        of_invoice(EventKind::Refunded),
+        of_invoice(EventKind::SubscriptionCancelled),
+        of_invoice(EventKind::Disputed),
+    ];
+    let mut orders = vec![Vec::new()];
+    for _ in 0..events.len() {
+        let longer = |order: Vec<usize>| {
+            let left = (0..events.len()).filter(|n| !order.contains(n)).collect::<Vec<_>>();
+            left.into_iter().map(move |n| [order.clone(), vec![n]].concat())
+        };
+        orders = orders.into_iter().flat_map(longer).collect();
+    }
+    assert_eq!(orders.len(), 120);
+    for order in orders {
+        let mut story = Story::of(no_funds());
+        for index in order.iter().chain(&order) {
+            story.event(events[*index].clone());
+        }
+        assert!(story.case.state.is_ended(), "{order:?}: {:?}", story.case.state);
+        assert_eq!(charges(&story), 0, "{order:?}");
+        let waits = story.case.timers.keys().any(|timer| *timer != Timer::ClosingSweep);
+        assert!(!waits, "{order:?}: {:?}", story.case.timers);
+    }
+}

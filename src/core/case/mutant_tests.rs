@@ -1,0 +1,31 @@
+//! Mutants that random histories hardly meet: each is noticed by the story that is told for its
+//! rule.
+//!
+//! What must stay true: the story passes with the rule, and fails without it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::*;
+use crate::core::fault::{Mutant, with};
+
+/// Whether the story ends otherwise when these rules are taken away.
+fn is_noticed(mutants: &[Mutant], story: fn()) -> bool {
+    catch_unwind(story).is_ok() && with(mutants, || catch_unwind(AssertUnwindSafe(story)).is_err())
+}
+
+#[test]
+fn each_story_notices_that_its_rule_is_gone() {
+    let stories: [(&[Mutant], fn()); 5] = [
+        (
+            &[Mutant::HorizonFromFirstSend],
+            not_found_is_final_only_after_the_horizon_of_the_last_send,
+        ),
+        (&[Mutant::NoClosingSweep], nothing_helps_and_the_case_is_exhausted_after_a_closing_sweep),
+        (&[Mutant::SecondWhileUnknown], failures::an_unknown_outcome_blocks_every_other_attempt),
+        (&[Mutant::ResendsAfterTheEnd], failures::nothing_is_sent_again_once_the_invoice_is_closed),
+        (&[Mutant::ResendsBlindly], failures::an_expired_key_is_never_sent_again),
+    ];
+    for (mutants, story) in stories {
+        assert!(is_noticed(mutants, story), "nobody notices {mutants:?}");
+    }
+}
