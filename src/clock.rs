@@ -6,8 +6,9 @@
 //!
 //! What must stay true: a test clock never goes back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -46,6 +47,13 @@ impl Clock {
     pub fn is_test(&self) -> bool {
         matches!(self, Self::Test(_))
     }
+}
+
+/// The time since the process first asked, by a clock that nobody can set.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the time")]
+pub fn steady() -> Duration {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGAN.elapsed()
 }
 
 /// The machine's time.

@@ -21,8 +21,9 @@ use super::compose::{self, Service};
 use super::open::open_store;
 use crate::clock::{Clock, real_now};
 use crate::config::{Config, StoreUrl, Surroundings, locate};
+use crate::http::Readiness;
 use crate::store::erase::Erased;
-use crate::worker::{Mend, Reconciler};
+use crate::worker::{Handle, Mend, Reconciler};
 use crate::{http, telemetry};
 
 /// How long open requests may take after the word to stop.
@@ -109,7 +110,7 @@ pub(super) async fn run_service(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let Service { state, worker, handle: _handle, reconciler } = service;
+    let Service { state, worker, handle, reconciler } = service;
     let daily = (!state.clock.is_test()).then(|| {
         let erasing = tokio::spawn(erase_daily(state.clone()));
         [tokio::spawn(compare_daily(reconciler)), erasing]
@@ -123,6 +124,7 @@ pub(super) async fn run_service(
         .with_graceful_shutdown(async move { closing.cancelled().await });
     let mut routes = tokio::spawn(async move { routes.await });
     readiness.ready();
+    let watching = tokio::spawn(tell_when_held(handle, readiness.clone()));
     tokio::select! {
         () = stop => {}
         ended = &mut worker => {
@@ -134,12 +136,24 @@ pub(super) async fn run_service(
         }
         ended = &mut routes => return ended.context("serve")?.context("serve"),
     }
+    watching.abort();
     readiness.unready("stopping");
     stopping.cancel();
     daily.iter().flatten().for_each(|daily| daily.abort());
     drop(tokio::time::timeout(LAST_CALL, &mut routes).await);
     routes.abort();
     worker.await.context("stop the worker")?.context("make the store durable")
+}
+
+/// While the worker holds everything, since the clock jumped, the service is not ready.
+async fn tell_when_held(handle: Handle, readiness: Readiness) {
+    let mut held = handle.held();
+    while held.changed().await.is_ok() {
+        match *held.borrow() {
+            true => readiness.unready("the clock jumped forward: set it back, or restart"),
+            false => readiness.ready(),
+        }
+    }
 }
 
 /// Once a day: what the gateways know of the last days and we do not is taken in, as its webhook

@@ -8,13 +8,15 @@
 //! transaction that writes what came of it; nothing here decides.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 
 use super::Gateways;
 use super::about::{end_of, is_about_customer, is_about_subscription, refuse, settles};
-use super::intake::{Intake, Taken};
+use super::intake::{self, Intake, Taken};
 use crate::core::card::Card;
 use crate::core::case::step::{self, Around, Step};
 use crate::core::case::{self, Case, customer_key, events};
@@ -28,7 +30,7 @@ use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::core::reputation::{Ceilings, Reputation};
 use crate::store::outbound::Endpoint;
-use crate::store::{CaseWrite, Commit, MessageRecord, Store, StoreError};
+use crate::store::{CaseWrite, Commit, InboxEntry, MessageRecord, Store, StoreError};
 
 mod around;
 mod learned;
@@ -100,7 +102,35 @@ impl Applier {
         if count == 0 {
             return Ok(0);
         }
-        let taken = Intake::new(&self.gateways).take_all(&entries, now).await;
+        let whole = AssertUnwindSafe(self.apply(&entries, now)).catch_unwind().await;
+        match whole {
+            Ok(applied) => applied?,
+            Err(_) => self.one_by_one(&entries, now).await?,
+        }
+        Ok(count)
+    }
+
+    /// One of these breaks the program: each by itself, and that one is set aside.
+    async fn one_by_one(&self, entries: &[InboxEntry], now: Timestamp) -> Result<(), StoreError> {
+        for entry in entries {
+            let one = self.apply(std::slice::from_ref(entry), now);
+            if let Ok(applied) = AssertUnwindSafe(one).catch_unwind().await {
+                applied?;
+                continue;
+            }
+            let mut commit = Commit::default();
+            match intake::poisonous(entry, now) {
+                Some(later) => commit.deferred.push((entry.number, later)),
+                None => commit.applied.push(entry.number),
+            }
+            self.store.commit(commit).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies these inputs in one transaction.
+    async fn apply(&self, entries: &[InboxEntry], now: Timestamp) -> Result<(), StoreError> {
+        let taken = Intake::new(&self.gateways).take_all(entries, now).await;
         let mut batch = Batch::new(self, now);
         for (entry, taken) in entries.iter().zip(taken) {
             match taken {
@@ -118,8 +148,7 @@ impl Applier {
                 }
             }
         }
-        batch.commit().await?;
-        Ok(count)
+        batch.commit().await
     }
 
     /// Applies the timers that are due. Returns how many cases were taken up.

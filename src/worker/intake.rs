@@ -148,6 +148,21 @@ fn wait(tries: u32) -> SignedDuration {
     SignedDuration::from_secs(WAITS_S[(tries as usize).min(WAITS_S.len() - 1)])
 }
 
+/// An input that breaks the program: when it is tried again; `None`: it is set aside. Its bytes are
+/// kept all the same.
+pub(super) fn poisonous(entry: &InboxEntry, now: Timestamp) -> Option<Timestamp> {
+    /// How often it is tried: what broke may have been somebody else's doing.
+    const TRIES: u32 = 5;
+    let (source, id) = (&entry.record.source, &entry.record.id);
+    tracing::error!(%source, %id, "an input breaks the program, which is a defect");
+    if entry.tries + 1 < TRIES {
+        return Some(now + wait(entry.tries));
+    }
+    tracing::error!(%source, %id, "it is set aside: nothing follows from it");
+    count_unreadable();
+    None
+}
+
 /// An accepted event that is given up: nobody could read it.
 fn count_unreadable() {
     metrics::counter!("recoup_events_unreadable_total").increment(1);

@@ -19,11 +19,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, steady};
 use crate::core::effect::{MessageOrder, SendOutcome};
 use crate::core::ids::{CaseId, EffectId, GatewayId};
 use crate::gateway::Gateway;
@@ -34,6 +34,7 @@ mod about;
 mod apply;
 mod executor;
 mod intake;
+mod jump;
 mod outbound;
 mod postman;
 mod reconcile;
@@ -115,10 +116,16 @@ enum Command {
 #[derive(Clone)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
+    held: watch::Receiver<bool>,
     wake: Arc<Notify>,
 }
 
 impl Handle {
+    /// Whether the worker holds everything, since the clock jumped forward.
+    pub fn held(&self) -> watch::Receiver<bool> {
+        self.held.clone()
+    }
+
     /// What wakes the worker: something may be there to do.
     pub fn wake(&self) -> Arc<Notify> {
         self.wake.clone()
@@ -151,6 +158,8 @@ pub struct Worker {
     /// What came back and is not applied yet, and what is to be tried again.
     returned: Vec<Returned>,
     again: Vec<(EffectId, Timestamp)>,
+    pace: jump::Watch,
+    held: watch::Sender<bool>,
     settling: Vec<oneshot::Sender<()>>,
     advancing: Vec<(Timestamp, oneshot::Sender<()>)>,
 }
@@ -165,7 +174,8 @@ impl Worker {
     ) -> (Self, Handle) {
         let wake = Arc::new(Notify::new());
         let (sender, commands) = mpsc::channel(64);
-        let handle = Handle { commands: sender, wake: wake.clone() };
+        let (held, is_held) = watch::channel(false);
+        let handle = Handle { commands: sender, held: is_held, wake: wake.clone() };
         let worker = Self {
             store,
             clock,
@@ -177,6 +187,8 @@ impl Worker {
             outbound: None,
             returned: Vec::new(),
             again: Vec::new(),
+            pace: jump::Watch::default(),
+            held,
             settling: Vec::new(),
             advancing: Vec::new(),
         };
@@ -229,6 +241,9 @@ impl Worker {
             finished.extend(one.ok());
         }
         let mut busy = self.take_back(finished, now).await?;
+        if self.is_held(now) {
+            return Ok(busy);
+        }
         let applied = self.applier.inbox(now).await? + self.applier.due(now).await?;
         busy |= applied > 0;
         if applied == 0 {
@@ -259,6 +274,26 @@ impl Worker {
             busy |= outbound.turn(now).await?;
         }
         Ok(busy)
+    }
+
+    /// Whether the clock jumped forward: then nothing that is due is believed.
+    fn is_held(&mut self, now: Timestamp) -> bool {
+        if self.clock.is_test() {
+            return false;
+        }
+        let pace = self.pace.look(now, steady());
+        let held = pace != jump::Pace::Steady;
+        if self.held.send_if_modified(|was| std::mem::replace(was, held) != held) {
+            match pace {
+                jump::Pace::Jumped(ahead) => tracing::error!(
+                    ahead_s = ahead.as_secs(),
+                    "the clock jumped forward: nothing is charged or sent; set it back, or restart \
+                     to take the new time as right"
+                ),
+                jump::Pace::Steady => tracing::warn!("the clock is back: work goes on"),
+            }
+        }
+        held
     }
 
     /// Applies what finished effects came back with. What the store has no room for is kept until

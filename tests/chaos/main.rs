@@ -83,21 +83,21 @@ fn assert_rough(report: &ChaosReport) {
 
 #[test]
 fn random_histories_break_no_rule() {
-    let report = chaos::run(&options(None, base_seed(), 3_000));
+    let report = chaos::run(&options(None, base_seed(), 1_500));
     assert_clean(&report, None);
     assert_rough(&report);
 }
 
 #[test]
 fn more_random_histories_break_no_rule() {
-    let report = chaos::run(&options(None, base_seed() + 1_000_000, 3_000));
+    let report = chaos::run(&options(None, base_seed() + 1_000_000, 1_500));
     assert_clean(&report, None);
 }
 
 #[test]
 fn every_scenario_breaks_no_rule() {
     for (name, _) in SCENARIOS {
-        let report = chaos::run(&options(Some(name), base_seed(), 300));
+        let report = chaos::run(&options(Some(name), base_seed(), 100));
         assert_clean(&report, Some(name));
     }
 }

@@ -425,7 +425,7 @@ impl Service {
     }
 }
 
-fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     serde_json::from_value(serde_json::json!({
         "gateways": [], "schedule": "smart", "window_days": 28, "max_attempts": 4,
         "silent_attempts": 1, "channels": ["email"], "steps": [],

@@ -15,6 +15,7 @@ use recoup::core::effect::{
 };
 use recoup::core::event::Event;
 use recoup::core::ids::{CaseId, GatewayId};
+use recoup::core::input::OperatorAction;
 use recoup::core::policy::Capabilities;
 use recoup::gateway::history::{Completeness, Known};
 use recoup::gateway::{
@@ -23,10 +24,10 @@ use recoup::gateway::{
 };
 use recoup::store::memory::MemoryStore;
 use recoup::store::{CaseWrite, Commit, InboxBody, InboxRecord, Store};
-use recoup::worker::{Gateways, Mend, Reconciler};
+use recoup::worker::{Applier, Gateways, Mend, Reconciler};
 
 use crate::http_samples::case;
-use crate::http_support::{LINK_KEY, at};
+use crate::http_support::{LINK_KEY, at, policy};
 
 /// A gateway that only remembers.
 struct Remembers {
@@ -184,4 +185,26 @@ async fn a_gateway_that_does_not_answer_gives_no_figure() {
     assert_eq!(found.error.as_deref(), Some("list the events: too busy"));
     let nothing = compare(&store().await, Ok(Vec::new()), Mend::Tell).await;
     assert_eq!((nothing.completeness, nothing.error), (None, None));
+}
+
+#[tokio::test]
+async fn an_input_that_breaks_the_program_stops_no_other() {
+    let store = store().await;
+    // Behind the webhook, whose parser panics, waits what a person asked for.
+    let stop = OperatorAction::Stop { reason: None };
+    let body = InboxBody::Operator { case: case(1).id, action: stop };
+    let (source, id) = (GatewayId::from("api"), "req_1".to_owned());
+    store.append(vec![InboxRecord { source, id, received_at: at(1), body }]).await.unwrap();
+    let policy = Arc::new(policy());
+    let applier = Applier::new(store.clone(), Gateways::new([gateway(Ok(told()))]), policy);
+    applier.inbox(at(2)).await.unwrap();
+    let stopped = store.case(&case(1).id).await.unwrap().unwrap();
+    assert_eq!(stopped.state, State::Stopped);
+    let mut tries = 1;
+    for hour in 3..30 {
+        tries += applier.inbox(at(hour * 3_600)).await.unwrap();
+    }
+    assert_eq!((tries, store.backlog().await.unwrap().inbox), (5, 0), "it is set aside");
+    let kept = store.input(&GatewayId::from("first"), "evt_1").await.unwrap();
+    assert!(kept.is_some(), "its bytes are kept");
 }

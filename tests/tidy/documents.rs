@@ -66,6 +66,23 @@ fn every_problem_code_is_documented() {
 }
 
 #[test]
+fn every_failure_rule_has_its_story() {
+    let document = read("docs/adr/0006-failure-rules.md");
+    let rows = document.lines().filter(|line| line.starts_with("| ") && line.ends_with("` |"));
+    let story = |row: &str| row.trim_end_matches("` |").rsplit('`').next().unwrap().to_owned();
+    let stories: Vec<_> = rows.map(story).collect();
+    assert!(stories.len() >= 30, "{stories:?}");
+    let code: Vec<_> = ["src", "tests"].into_iter().flat_map(sources).collect();
+    let told = |name: &str| {
+        let head = format!("fn {name}(");
+        code.iter().any(|source| source.text.contains(&head))
+    };
+    let untold: Vec<_> = stories.iter().filter(|name| !told(name)).collect();
+    assert!(untold.is_empty(), "no test tells {untold:?}");
+    assert!(!told("a_rule_that_nobody_told_yet"), "each name is looked for");
+}
+
+#[test]
 fn every_link_of_the_documents_leads_somewhere() {
     let mut documents = walk("docs", &["md"]);
     for file in ["README.md", "CHANGELOG.md"] {

@@ -16,17 +16,23 @@ fn in_flight(policy: Policy) -> (Story, ChargeOrder) {
     (story, order)
 }
 
-/// A case whose first charge is in flight at the other gateway.
-fn in_flight_elsewhere() -> (Story, ChargeOrder) {
-    let mut story = Story::of(failed(Category::GenericDecline, Advice::None));
-    story.case.forced = true;
-    story.case.attempts.clear();
-    let mut order = story.clear().charge();
-    while order.billing {
-        story.charged(declined(decline(Category::GenericDecline, Advice::None)));
-        order = story.clear().charge();
+/// A case that was refused at the billing gateway, and whose charge at the other one is in flight;
+/// with both.
+fn in_flight_elsewhere() -> (Story, ChargeOrder, ChargeOrder) {
+    let (mut story, first) = in_flight(policy());
+    story.charged(declined(decline(Category::GenericDecline, Advice::None)));
+    loop {
+        match story.until_effect().clone() {
+            Order::Charge(second) => return (story, first, second),
+            Order::Check(_) => {
+                story.clear();
+            }
+            Order::Send(_) => {
+                story.answer(Outcome::Sent(SendOutcome::Unknown));
+            }
+            other => panic!("{other:?}"),
+        }
     }
-    (story, order)
 }
 
 fn charges(story: &Story) -> usize {
@@ -96,8 +102,7 @@ fn a_busy_gateway_gets_the_same_key_again_later() {
 
 #[test]
 fn a_late_success_after_another_capture_is_given_back() {
-    let (mut story, second) = in_flight_elsewhere();
-    let first = story.case.attempts[0].charge.clone();
+    let (mut story, first, second) = in_flight_elsewhere();
     assert!(first.billing && !second.billing);
     story.charged(approved("ch_2"));
     assert_eq!(story.case.state, State::Recovered);
@@ -171,7 +176,7 @@ fn a_dispute_keeps_every_gateway_off_the_card() {
 
 #[test]
 fn who_pays_by_hand_during_an_attempt_gets_the_second_payment_back() {
-    let (mut story, order) = in_flight_elsewhere();
+    let (mut story, _, order) = in_flight_elsewhere();
     story.event(paid(None, "pi_by_hand"));
     assert_eq!(story.case.state, State::Recovered);
     let charge = story.effects.iter().position(|e| matches!(e.order, Order::Charge(_))).unwrap();

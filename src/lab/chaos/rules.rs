@@ -309,19 +309,6 @@ impl World {
         }
     }
 
-    /// A day that the core granted holds until somebody asks for an attempt, or another card is
-    /// there.
-    fn note_promise(&mut self, wish: Option<usize>, new_card: Option<usize>) {
-        if let Some(invoice) = wish {
-            let known = self.durable.cases.get(&self.invoices[invoice].case);
-            self.invoices[invoice].promised = known.and_then(|known| known.promised);
-        }
-        let Some(customer) = new_card else { return };
-        for invoice in self.invoices.iter_mut().filter(|i| i.customer == customer) {
-            invoice.promised = None;
-        }
-    }
-
     fn state_of(&self, invoice: usize) -> Option<State> {
         Some(self.durable.cases.get(&self.invoices[invoice].case)?.state)
     }
