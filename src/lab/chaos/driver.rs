@@ -271,7 +271,7 @@ impl Driver {
 
     /// An input knocks. While nobody is there its sender tries again, for three days.
     fn deliver(&mut self, record: InboxRecord, tries: u32) -> Result<(), Died> {
-        let Some(process) = &self.process else {
+        if self.process.is_none() {
             let mut world = lock(&self.world);
             let wait = SignedDuration::from_secs(60 << tries.min(12));
             let at = world.now + wait;
@@ -279,7 +279,7 @@ impl Driver {
                 world.plan(at, Next::Deliver { record: Box::new(record), tries: tries + 1 });
             }
             return Ok(());
-        };
+        }
         let id = record.id.clone();
         if fault(Mutant::AcknowledgesBeforeKeeping) {
             lock(&self.world).durable.acknowledged.insert(id.clone());
