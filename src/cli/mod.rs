@@ -35,6 +35,7 @@ mod learning;
 mod messages;
 mod offline;
 mod open;
+mod openapi;
 mod parse;
 mod plan;
 mod policy;
@@ -134,6 +135,8 @@ enum Command {
     Whatsapp(whatsapp::Args),
     /// The merchant file's JSON Schema, for editors.
     Config(config::Args),
+    /// Print the API's description, OpenAPI 3.1.
+    Openapi(openapi::Args),
     /// Print shell completions.
     Completions(completions::Args),
 }
@@ -195,6 +198,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Webhooks(args) => webhooks::run(args),
         Command::Whatsapp(args) => whatsapp::run(args),
         Command::Config(args) => config::run(args),
+        Command::Openapi(args) => openapi::run(args),
         Command::Completions(args) => completions::run(args),
     }
 }

@@ -32,6 +32,7 @@ pub mod report;
 pub mod reputation;
 pub mod routing;
 pub mod schedule;
+pub mod schema;
 pub mod trial;
 pub mod view;
 pub mod worth;

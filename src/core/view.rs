@@ -21,122 +21,127 @@ use super::ids::{AttemptId, CaseId, GatewayId, MessageId};
 use super::ledger::{Decision, EntryKind, LedgerEntry};
 use super::money::Money;
 use super::policy::MessageKind;
+use super::schema::{one_of, shown};
 use super::trial::Arm;
 
-/// One failed invoice on its way back.
-#[derive(Debug, Serialize)]
-pub struct CaseView<'a> {
-    /// Derived from gateway and invoice.
-    pub id: &'a CaseId,
-    /// Where it stands.
-    pub state: State,
-    /// Why, in one plain sentence.
-    pub reason: &'a str,
-    /// The billing gateway.
-    pub gateway: &'a GatewayId,
-    /// The billing gateway's id of the invoice.
-    pub invoice: &'a str,
-    /// Its id of the customer.
-    pub customer: Option<&'a str>,
-    /// Its id of the subscription.
-    pub subscription: Option<&'a str>,
-    /// What the customer buys, in words.
-    pub description: Option<&'a str>,
-    /// What is owed now.
-    pub amount: Money,
-    /// When the first failure became known.
-    pub opened_at: Timestamp,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// What brought the money back.
-    pub recovered_by: Option<RecoveredBy>,
-    /// The newest refusal.
-    pub decline: Option<DeclineView<'a>>,
-    /// The card was changed since the last refusal.
-    pub card_updated: bool,
-    /// Contradictions that a person should look at.
-    pub flags: &'a [String],
-    /// How often the billing gateway itself has tried.
-    pub native_attempts: u32,
-    /// Whether it still plans to.
-    pub native_retry: Option<NativeRetry>,
-    /// When.
-    pub next_native_attempt_at: Option<Timestamp>,
-    /// Our attempts, oldest first.
-    pub attempts: Vec<AttemptView<'a>>,
-    /// The messages, oldest first.
-    pub messages: Vec<CaseMessageView<'a>>,
-    /// Messages of other cases of the customer that speak of this one too.
-    pub went_along: Vec<AlongView<'a>>,
-    /// What comes next.
-    pub next: &'a Next,
-    /// The policy that it keeps.
-    pub policy_version: &'a str,
-    /// Whether it is held out of the smart schedule, or compared with those that are.
-    pub arm: Option<Arm>,
+shown! {
+    /// One failed invoice on its way back.
+    as "Case" CaseView<'a> {
+        /// Derived from gateway and invoice.
+        id: &'a CaseId,
+        /// Where it stands.
+        state: State,
+        /// Why, in one plain sentence.
+        reason: &'a str,
+        /// The billing gateway.
+        gateway: &'a GatewayId,
+        /// The billing gateway's id of the invoice.
+        invoice: &'a str,
+        /// Its id of the customer.
+        customer: Option<&'a str>,
+        /// Its id of the subscription.
+        subscription: Option<&'a str>,
+        /// What the customer buys, in words.
+        description: Option<&'a str>,
+        /// What is owed now.
+        amount: Money,
+        /// When the first failure became known.
+        opened_at: Timestamp,
+        /// When it ended.
+        ended_at: Option<Timestamp>,
+        /// What brought the money back.
+        recovered_by: Option<RecoveredBy>,
+        /// The newest refusal.
+        decline: Option<DeclineView<'a>>,
+        /// The card was changed since the last refusal.
+        card_updated: bool,
+        /// Contradictions that a person should look at.
+        flags: &'a [String],
+        /// How often the billing gateway itself has tried.
+        native_attempts: u32,
+        /// Whether it still plans to.
+        native_retry: Option<NativeRetry>,
+        /// When.
+        next_native_attempt_at: Option<Timestamp>,
+        /// Our attempts, oldest first.
+        attempts: Vec<AttemptView<'a>>,
+        /// The messages, oldest first.
+        messages: Vec<CaseMessageView<'a>>,
+        /// Messages of other cases of the customer that speak of this one too.
+        went_along: Vec<AlongView<'a>>,
+        /// What comes next.
+        next: &'a Next,
+        /// The policy that it keeps.
+        policy_version: &'a str,
+        /// Whether it is held out of the smart schedule, or compared with those that are.
+        arm: Option<Arm>,
+    }
 }
 
-/// One attempt of ours to charge.
-#[derive(Debug, Serialize)]
-pub struct AttemptView<'a> {
-    /// Its id; the gateway's idempotency key is made from it.
-    pub id: &'a AttemptId,
-    /// Counted from 1.
-    pub number: u32,
-    /// Through which gateway.
-    pub gateway: &'a GatewayId,
-    /// When it was sent, or decided.
-    pub at: Timestamp,
-    /// How it came out.
-    pub outcome: AttemptOutcome,
-    /// How much.
-    pub amount: Money,
-    /// The gateway's id of the charge.
-    pub payment: Option<&'a str>,
-    /// When the outcome became known.
-    pub settled_at: Option<Timestamp>,
-    /// It was given back, or is about to be.
-    pub refunded: bool,
-    /// Why it was refused.
-    pub decline: Option<DeclineView<'a>>,
-    /// What was decided, and why.
-    pub decision: &'a Decision,
+shown! {
+    /// One attempt of ours to charge.
+    as "Attempt" AttemptView<'a> {
+        /// Its id; the gateway's idempotency key is made from it.
+        id: &'a AttemptId,
+        /// Counted from 1.
+        number: u32,
+        /// Through which gateway.
+        gateway: &'a GatewayId,
+        /// When it was sent, or decided.
+        at: Timestamp,
+        /// How it came out.
+        outcome: AttemptOutcome,
+        /// How much.
+        amount: Money,
+        /// The gateway's id of the charge.
+        payment: Option<&'a str>,
+        /// When the outcome became known.
+        settled_at: Option<Timestamp>,
+        /// It was given back, or is about to be.
+        refunded: bool,
+        /// Why it was refused.
+        decline: Option<DeclineView<'a>>,
+        /// What was decided, and why.
+        decision: &'a Decision,
+    }
 }
 
-/// Why a charge was refused.
-#[derive(Debug, Serialize)]
-pub struct DeclineView<'a> {
-    /// The gateway's own code.
-    pub code: Option<&'a str>,
-    /// The issuer's.
-    pub network_code: Option<&'a str>,
-    /// Our category.
-    pub category: Category,
-    /// What the network ordered.
-    pub advice: Advice,
+shown! {
+    /// Why a charge was refused.
+    as "Decline" DeclineView<'a> {
+        /// The gateway's own code.
+        code: Option<&'a str>,
+        /// The issuer's.
+        network_code: Option<&'a str>,
+        /// Our category.
+        category: Category,
+        /// What the network ordered.
+        advice: Advice,
+    }
 }
 
-/// One message of a case. What it said is in the list of messages.
-#[derive(Debug, Serialize)]
-pub struct CaseMessageView<'a> {
-    /// Its id.
-    pub id: &'a MessageId,
-    /// What it says.
-    pub kind: MessageKind,
-    /// How it went.
-    pub channel: Channel,
-    /// In which language, once rendered.
-    pub locale: Option<&'a str>,
-    /// When it was decided, then when it was sent.
-    pub at: Timestamp,
-    /// How far it got.
-    pub status: StatusView,
-    /// Further open cases of the customer that it speaks of.
-    pub with: &'a [CaseId],
-    /// The message that did not arrive, in whose place this one went.
-    pub in_place_of: Option<&'a MessageId>,
-    /// What became of it after it was handed over.
-    pub happened: HappenedView,
+shown! {
+    /// One message of a case. What it said is in the list of messages.
+    as "CaseMessage" CaseMessageView<'a> {
+        /// Its id.
+        id: &'a MessageId,
+        /// What it says.
+        kind: MessageKind,
+        /// How it went.
+        channel: Channel,
+        /// In which language, once rendered.
+        locale: Option<&'a str>,
+        /// When it was decided, then when it was sent.
+        at: Timestamp,
+        /// How far it got.
+        status: StatusView,
+        /// Further open cases of the customer that it speaks of.
+        with: &'a [CaseId],
+        /// The message that did not arrive, in whose place this one went.
+        in_place_of: Option<&'a MessageId>,
+        /// What became of it after it was handed over.
+        happened: HappenedView,
+    }
 }
 
 /// How far a message got.
@@ -153,6 +158,10 @@ pub enum StatusView {
     Sent,
     /// The process ended while sending; not sent again.
     Uncertain,
+}
+
+one_of! {
+    "MessageStatus" StatusView { Dropped, Failed, Queued, Sent, Uncertain }
 }
 
 impl From<MessageStatus> for StatusView {
@@ -180,49 +189,52 @@ impl StatusView {
     }
 }
 
-/// What became of a message after it was handed over.
-#[derive(Debug, Serialize)]
-pub struct HappenedView {
-    /// In the mailbox, or on the phone.
-    pub delivered_at: Option<Timestamp>,
-    /// First opened by a person, or by nobody knows whom.
-    pub opened_at: Option<Timestamp>,
-    /// First fetched by a machine.
-    pub prefetched_at: Option<Timestamp>,
-    /// A link was followed, as the provider tells.
-    pub clicked_at: Option<Timestamp>,
-    /// The customer did something on the page after it.
-    pub acted_at: Option<Timestamp>,
-    /// It did not arrive.
-    pub undelivered_at: Option<Timestamp>,
-    /// Reported as unwanted.
-    pub complained_at: Option<Timestamp>,
-    /// The customer stopped the reminders with it.
-    pub unsubscribed_at: Option<Timestamp>,
+shown! {
+    /// What became of a message after it was handed over.
+    as "Happened" HappenedView {
+        /// In the mailbox, or on the phone.
+        delivered_at: Option<Timestamp>,
+        /// First opened by a person, or by nobody knows whom.
+        opened_at: Option<Timestamp>,
+        /// First fetched by a machine.
+        prefetched_at: Option<Timestamp>,
+        /// A link was followed, as the provider tells.
+        clicked_at: Option<Timestamp>,
+        /// The customer did something on the page after it.
+        acted_at: Option<Timestamp>,
+        /// It did not arrive.
+        undelivered_at: Option<Timestamp>,
+        /// Reported as unwanted.
+        complained_at: Option<Timestamp>,
+        /// The customer stopped the reminders with it.
+        unsubscribed_at: Option<Timestamp>,
+    }
 }
 
-/// A message of another case that speaks of this one too.
-#[derive(Debug, Serialize)]
-pub struct AlongView<'a> {
-    /// Which message.
-    pub message: &'a MessageId,
-    /// Whose.
-    pub case: &'a CaseId,
+shown! {
+    /// A message of another case that speaks of this one too.
+    as "WentAlong" AlongView<'a> {
+        /// Which message.
+        message: &'a MessageId,
+        /// Whose.
+        case: &'a CaseId,
+    }
 }
 
-/// One entry of a case's ledger.
-#[derive(Debug, Serialize)]
-pub struct EntryView<'a> {
-    /// Its number within the case, from 1.
-    pub sequence: u64,
-    /// When.
-    pub at: Timestamp,
-    /// Its kind.
-    pub kind: EntryKind,
-    /// What happened, in one plain sentence.
-    pub text: &'a str,
-    /// The decision, where it is one.
-    pub decision: Option<&'a Decision>,
+shown! {
+    /// One entry of a case's ledger.
+    as "LedgerEntry" EntryView<'a> {
+        /// Its number within the case, from 1.
+        sequence: u64,
+        /// When.
+        at: Timestamp,
+        /// Its kind.
+        kind: EntryKind,
+        /// What happened, in one plain sentence.
+        text: &'a str,
+        /// The decision, where it is one.
+        decision: Option<&'a Decision>,
+    }
 }
 
 impl<'a> From<&'a Case> for CaseView<'a> {

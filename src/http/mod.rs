@@ -44,6 +44,7 @@ mod callbacks;
 mod card_numbers;
 pub mod csv;
 mod dashboard;
+mod errors;
 mod health;
 pub mod link;
 mod messages;
@@ -56,7 +57,7 @@ mod unsubscribe;
 mod view;
 mod webhooks;
 
-pub use api::{Access, expire};
+pub use api::{Access, expire, openapi};
 pub use axum::http::HeaderName;
 pub use book::Book;
 pub use problem::Problem;
@@ -246,6 +247,8 @@ pub fn router(state: AppState) -> Router {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/errors/{code}", get(errors::show))
+        .route("/api/v1/openapi.json", get(api::show_openapi))
         .merge(people)
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME));
     let slow = api::slow_routes(&state).layer(middleware::from_fn(card_numbers::refuse));

@@ -119,7 +119,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let parts = *self.0;
         let body = Body {
-            kind: format!("urn:recoup:problem:{}", parts.code),
+            kind: format!("/errors/{}", parts.code),
             title: title(parts.code),
             status: parts.status.as_u16(),
             code: parts.code,

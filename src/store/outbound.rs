@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{SideRecord, SideTable, Store, StoreError};
 use crate::core::case::news::News;
 use crate::core::ids::{CaseId, digest};
+use crate::core::schema::{Described, Schemas, object, one_of};
 
 /// How long a delivery is tried.
 pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(72);
@@ -80,6 +81,10 @@ pub enum DeliveryState {
     Pending,
 }
 
+one_of! {
+    "DeliveryState" DeliveryState { Pending, Delivered, GaveUp, Ended }
+}
+
 impl DeliveryState {
     /// Every state.
     pub const ALL: [Self; 4] = [Self::Pending, Self::Delivered, Self::GaveUp, Self::Ended];
@@ -104,6 +109,19 @@ pub struct Try {
     pub status: Option<u16>,
     /// The beginning of the answer, or why there was none.
     pub answer: String,
+}
+
+impl Described for Try {
+    fn schema(all: &mut Schemas) -> serde_json::Value {
+        all.named("WebhookTry", |all| {
+            let fields = vec![
+                ("at", "When.", Timestamp::schema(all)),
+                ("status", "The HTTP status.", Option::<u16>::schema(all)),
+                ("answer", "The beginning of the answer, or why none came.", String::schema(all)),
+            ];
+            object("One try to deliver.", fields)
+        })
+    }
 }
 
 /// One event on its way to one endpoint.

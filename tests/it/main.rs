@@ -39,6 +39,7 @@ mod month;
 #[path = "../support/mounts.rs"]
 mod mounts;
 mod mutations;
+mod openapi;
 mod outbound;
 mod page_story;
 mod page_world;

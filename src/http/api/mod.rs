@@ -1,18 +1,23 @@
 //! `/api/v1`: what programs and the command line use.
 //!
-//! Why here: every route is behind the admin token by one layer; lists are `{"data","has_more"}`,
-//! one object is itself, errors are problem JSON.
+//! Why here: every route is behind the admin token by one layer, and stands in a table with what it
+//! takes and gives; lists are `{"data","has_more"}`, one object is itself, errors are problem JSON.
 //!
 //! What must stay true: an action is an input of the inbox like any other, so it is applied exactly
 //! once, whatever dies when.
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post, put};
+use serde_json::{Value, json};
 
 use super::{AppState, Problem, auth};
+use crate::core::case::State as CaseState;
+use crate::core::schema::{Described as _, Schemas};
+use crate::core::view::{CaseView, EntryView};
+use table::{Table, op};
+use webhooks::{DeliveryView, EndpointView};
 
 mod actions;
 mod banner;
@@ -25,69 +30,254 @@ mod input;
 mod learning;
 mod messages;
 pub(super) mod money;
+mod openapi;
 mod plan;
 mod policies;
 mod reports;
 mod retention;
+mod table;
 mod webhooks;
 
 pub(super) use actions::unique;
 pub use banner::Access;
+pub use openapi::document as openapi;
+pub(super) use openapi::show as show_openapi;
 pub use retention::expire;
-
-/// A record of what was learned is longer than other bodies.
-fn whole() -> DefaultBodyLimit {
-    DefaultBodyLimit::max(learning::MAX_RECORD)
-}
 
 /// Routes that answer soon.
 pub(super) fn routes(state: &AppState) -> Router<AppState> {
-    let routes = Router::new()
-        .route("/api/v1/cases", get(cases::list))
-        .route("/api/v1/attempts", get(cases::attempts))
-        .route("/api/v1/cases/{id}", get(cases::one))
-        .route("/api/v1/cases/{id}/ledger", get(cases::ledger))
-        .route("/api/v1/cases/{id}/plan", get(plan::plan))
-        .route("/api/v1/cases/{id}/{action}", post(actions::act))
-        .route("/api/v1/channels", get(channels::list))
-        .route("/api/v1/channels/{channel}/{order}", post(channels::order))
-        .route("/api/v1/customers/{id}", put(customers::put))
-        .route("/api/v1/customers/{id}/banner", get(banner::show))
-        .route("/api/v1/customers/{id}/payment-methods", put(customers::put_methods))
-        .route("/api/v1/gateways", get(gateways::list))
-        .route(
-            "/api/v1/learning",
-            get(learning::show).put(learning::replace).delete(learning::reset).layer(whole()),
-        )
-        .route("/api/v1/learning/merge", post(learning::merge).layer(whole()))
-        .route("/api/v1/messages", get(messages::list))
-        .route("/api/v1/test-clock", get(clock::show))
-        .route("/api/v1/webhook-deliveries", get(webhooks::list))
-        .route("/api/v1/webhook-deliveries/{id}", get(webhooks::one))
-        .route("/api/v1/webhook-deliveries/{id}/replay", post(webhooks::replay))
-        .route("/api/v1/webhook-endpoints", get(webhooks::endpoints))
-        .route("/api/v1/webhook-endpoints/{id}/enable", post(webhooks::enable))
-        .route("/api/v1/webhook-endpoints/{id}/test", post(webhooks::test));
-    guarded(routes, state)
+    guarded(quick().into_router(), state)
 }
 
 /// Routes that take as long as they take: the test clock may move through weeks, a gateway may know
 /// much, and a report reads every case.
 pub(super) fn slow_routes(state: &AppState) -> Router<AppState> {
-    let routes = Router::new()
-        .route("/api/v1/test-clock/advance", post(clock::advance))
-        .route("/api/v1/customers/{id}/forget", post(retention::forget))
-        .route("/api/v1/reconcile", post(gateways::reconcile))
-        .route("/api/v1/retention", post(retention::run))
-        .route("/api/v1/policies", get(policies::list).post(policies::keep))
-        .route("/api/v1/policies/diff", post(policies::diff))
-        .route("/api/v1/policies/{version}", get(policies::one))
-        .route("/api/v1/payments", get(money::list))
-        .route("/api/v1/reports/captures", get(money::captures))
-        .route("/api/v1/reports/monthly", get(money::monthly))
-        .route("/api/v1/reports/messages", get(messages::report))
-        .route("/api/v1/reports/recovery", get(reports::recovery));
-    guarded(routes, state)
+    guarded(slow().into_router(), state)
+}
+
+fn quick() -> Table {
+    let table = cases_table(Table::default());
+    let table = customers_table(table);
+    let table = webhooks_table(table);
+    learning_table(table)
+        .get("/gateways", gateways::list, op("What each gateway can do."))
+        .get("/messages", messages::list, messages_op())
+        .get("/channels", channels::list, op("How each channel stands."))
+        .post(
+            "/channels/{channel}/{order}",
+            channels::order,
+            op("Stop a channel, or let it go on.").takes(any, json!({})),
+        )
+        .get("/test-clock", clock::show, op("The test clock.").gives(now))
+}
+
+fn slow() -> Table {
+    let moment = json!({ "type": "string", "format": "date-time" });
+    let case_or_state = || op("What a policy would change.").takes(any, json!({})).pages();
+    Table::default()
+        .post("/test-clock/advance", clock::advance, advance_op())
+        .post("/reconcile", gateways::reconcile, reconcile_op())
+        .post(
+            "/customers/{id}/forget",
+            retention::forget,
+            op("Forget a person.").takes(any, json!({})),
+        )
+        .post("/retention", retention::run, op("Forget what is old.").takes(any, json!({})))
+        .get("/payments", money::list, op("Payments, for accounting."))
+        .get("/reports/captures", money::captures, op("Captures, compared with the ledger."))
+        .get("/reports/monthly", money::monthly, op("A month, for people."))
+        .get("/policies", policies::list, op("The policies that cases keep."))
+        .post("/policies", policies::keep, op("Keep a policy.").takes(any, json!({})))
+        .post(
+            "/policies/diff",
+            policies::diff,
+            case_or_state().text("case", "Of this case; or of a state.").query(
+                "state",
+                "Of the cases in this state.",
+                states(),
+            ),
+        )
+        .get("/policies/{version}", policies::one, op("One policy."))
+        .get(
+            "/reports/messages",
+            messages::report,
+            op("What became of messages, counted.")
+                .query("since", "Of cases that opened from then on.", moment.clone())
+                .query("until", "Of cases that opened before then.", moment.clone()),
+        )
+        .get(
+            "/reports/recovery",
+            reports::recovery,
+            op("What failed, what came back, and by what.")
+                .query("since", "Cases that opened from then on.", moment.clone())
+                .query("until", "Cases that opened before then.", moment),
+        )
+}
+
+fn cases_table(table: Table) -> Table {
+    let list = op("Cases, newest first.")
+        .query("state", "In this state.", states())
+        .text("customer", "Of this customer.")
+        .text("invoice", "Of this invoice.")
+        .text("gateway", "Of this billing gateway.")
+        .pages()
+        .list::<CaseView<'_>>();
+    let act = op("Act on a case: retry, pause, resume, stop, mark-paid, policy; or link.")
+        .takes(action, json!({}))
+        .gives(|all| {
+            let link = json!({
+                "type": "object",
+                "properties": { "url": { "type": "string" } },
+                "required": ["url"],
+            });
+            json!({ "anyOf": [CaseView::schema(all), link] })
+        });
+    table
+        .get("/cases", cases::list, list)
+        .get("/attempts", cases::attempts, op("Attempts, newest first."))
+        .get("/cases/{id}", cases::one, op("One case.").one::<CaseView<'_>>())
+        .get(
+            "/cases/{id}/ledger",
+            cases::ledger,
+            op("Everything that a case saw and did.").list::<EntryView<'_>>(),
+        )
+        .get("/cases/{id}/plan", plan::plan, op("What will be done, as a dry run."))
+        .post("/cases/{id}/{action}", actions::act, act)
+}
+
+fn customers_table(table: Table) -> Table {
+    let put = op("What is known of a customer.").takes(
+        any,
+        json!({ "email": "ana@example.com", "locale": "es-CO", "channels": ["email"] }),
+    );
+    let methods = op("The payment methods that the gateways know of a customer.").takes(
+        |_| json!({ "type": "array", "items": { "type": "object" } }),
+        json!([{ "gateway": "backup", "token": "tok_1", "last4": "4242", "consent": true }]),
+    );
+    table
+        .put("/customers/{id}", customers::put, put)
+        .get("/customers/{id}/banner", banner::show, op("Whether to show that something is owed."))
+        .put("/customers/{id}/payment-methods", customers::put_methods, methods)
+}
+
+fn learning_table(table: Table) -> Table {
+    let change = |summary| op(summary).takes(any, json!({})).long(learning::MAX_RECORD);
+    table
+        .get("/learning", learning::show, op("What was learned, as one record."))
+        .put("/learning", learning::replace, change("Begin with this record."))
+        .delete("/learning", learning::reset, op("Begin with nothing."))
+        .post("/learning/merge", learning::merge, change("Add this record."))
+}
+
+fn webhooks_table(table: Table) -> Table {
+    let list = op("Events to your own systems, newest first.")
+        .text("endpoint", "To this endpoint.")
+        .query(
+            "state",
+            "In this state.",
+            json!({
+                "type": "string", "enum": ["pending", "delivered", "gave_up", "ended"],
+            }),
+        )
+        .text("case", "About this case.")
+        .pages()
+        .list::<DeliveryView>();
+    let one = |summary| op(summary).one::<DeliveryView>();
+    let endpoint = |summary| op(summary).one::<EndpointView>();
+    let none = || json!({});
+    table
+        .get("/webhook-deliveries", webhooks::list, list)
+        .get("/webhook-deliveries/{id}", webhooks::one, one("One delivery with its body."))
+        .post(
+            "/webhook-deliveries/{id}/replay",
+            webhooks::replay,
+            one("Send an event again, under its id.").takes(any, none()),
+        )
+        .get(
+            "/webhook-endpoints",
+            webhooks::endpoints,
+            op("Where events go.").list::<EndpointView>(),
+        )
+        .post(
+            "/webhook-endpoints/{id}/enable",
+            webhooks::enable,
+            endpoint("Send to an endpoint again that has answered 410.").takes(any, none()),
+        )
+        .post(
+            "/webhook-endpoints/{id}/test",
+            webhooks::test,
+            one("Send an event that only tests the way.").takes(any, none()),
+        )
+}
+
+fn messages_op() -> table::Operation {
+    op("Messages exactly as sent, newest first.")
+        .text("case", "Of this case.")
+        .text("customer", "Of this customer.")
+        .text("channel", "On this channel.")
+        .text("kind", "Of this kind.")
+        .text("locale", "In this language.")
+        .text("status", "With this status.")
+        .pages()
+}
+
+fn advance_op() -> table::Operation {
+    let takes = |_: &mut Schemas| {
+        json!({
+            "type": "object",
+            "properties": {
+                "to": { "type": "string", "format": "date-time" },
+                "by_seconds": { "type": "integer", "minimum": 0, "maximum": 86400 },
+            },
+            "additionalProperties": false,
+        })
+    };
+    op("Move the test clock through every due moment.")
+        .takes(takes, json!({ "by_seconds": 3600 }))
+        .gives(now)
+}
+
+fn reconcile_op() -> table::Operation {
+    let takes = |_: &mut Schemas| {
+        json!({
+            "type": "object",
+            "properties": {
+                "since": { "type": "string", "format": "date-time" },
+                "repair": { "type": "boolean" },
+            },
+            "additionalProperties": false,
+        })
+    };
+    op("Compare what the gateways know with the store.").takes(takes, json!({ "repair": false }))
+}
+
+/// Any object: the guides say which fields there are, and each that does not fit is named.
+fn any(_: &mut Schemas) -> Value {
+    json!({ "type": "object" })
+}
+
+fn action(_: &mut Schemas) -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "until": { "type": "string", "format": "date-time", "description": "Of pause." },
+            "reason": { "type": "string", "maxLength": 500, "description": "Of stop." },
+            "to": { "type": "string", "description": "Of policy: its version." },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn now(_: &mut Schemas) -> Value {
+    json!({
+        "type": "object",
+        "properties": { "now": { "type": "string", "format": "date-time" } },
+        "required": ["now"],
+    })
+}
+
+fn states() -> Value {
+    json!({ "type": "string", "enum": CaseState::ALL })
 }
 
 fn guarded(routes: Router<AppState>, state: &AppState) -> Router<AppState> {

@@ -10,13 +10,13 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::actions::unique;
 use super::input::Query;
 use crate::core::case::news::News;
 use crate::core::ids::digest;
+use crate::core::schema::shown;
 use crate::http::{AppState, Problem};
 use crate::store::outbound::{
     self, DeliveryState, Endpoint, EndpointRecord, Sent, Try, delivery_of,
@@ -35,50 +35,50 @@ const TRIES: usize = 5;
 /// The type of an event that only tests the way.
 const TEST: &str = "webhook.test";
 
-/// One event on its way to one endpoint.
-#[derive(Debug, Serialize)]
-pub(super) struct DeliveryView {
-    /// Its id.
-    id: String,
-    /// The event: its `webhook-id`, the same on every try.
-    event: String,
-    /// What it tells.
-    #[serde(rename = "type")]
-    kind: String,
-    /// The endpoint's id.
-    endpoint: String,
-    /// The endpoint's address, where the merchant file has it.
-    url: Option<String>,
-    /// The case that it is about.
-    case: Option<String>,
-    /// Where it stands.
-    state: DeliveryState,
-    /// When the event happened.
-    created_at: Timestamp,
-    /// When it is tried next.
-    next_try_at: Option<Timestamp>,
-    /// When it is given up.
-    gives_up_at: Timestamp,
-    /// The newest tries with what was answered, oldest first.
-    tries: Vec<Try>,
-    /// The body, as it is sent; only of one delivery.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<Value>,
+shown! {
+    /// One event on its way to one endpoint.
+    as "WebhookDelivery" DeliveryView {
+        /// Its id.
+        id: String,
+        /// The event: its `webhook-id`, the same on every try.
+        event: String,
+        /// What it tells.
+        r#type: String,
+        /// The endpoint's id.
+        endpoint: String,
+        /// The endpoint's address, where the merchant file has it.
+        url: Option<String>,
+        /// The case that it is about.
+        case: Option<String>,
+        /// Where it stands.
+        state: DeliveryState,
+        /// When the event happened.
+        created_at: Timestamp,
+        /// When it is tried next.
+        next_try_at: Option<Timestamp>,
+        /// When it is given up.
+        gives_up_at: Timestamp,
+        /// The newest tries with what was answered, oldest first.
+        tries: Vec<Try>,
+        /// The body, as it is sent; only of one delivery.
+        body: Option<Value>,
+    }
 }
 
-/// An endpoint of outbound events.
-#[derive(Debug, Serialize)]
-pub(super) struct EndpointView {
-    /// Its id, derived from its address.
-    id: String,
-    /// Its address.
-    url: String,
-    /// What it hears of.
-    events: Vec<News>,
-    /// Since when nothing is sent there: it answered 410.
-    ended_at: Option<Timestamp>,
-    /// Why.
-    why: Option<String>,
+shown! {
+    /// An endpoint of outbound events.
+    as "WebhookEndpoint" EndpointView {
+        /// Its id, derived from its address.
+        id: String,
+        /// Its address.
+        url: String,
+        /// What it hears of.
+        events: Vec<News>,
+        /// Since when nothing is sent there: it answered 410.
+        ended_at: Option<Timestamp>,
+        /// Why.
+        why: Option<String>,
+    }
 }
 
 fn view(state: &AppState, record: &SideRecord) -> Result<DeliveryView, StoreError> {
@@ -88,7 +88,7 @@ fn view(state: &AppState, record: &SideRecord) -> Result<DeliveryView, StoreErro
         id: record.key.clone(),
         url: endpoint.map(|known| known.url.clone()),
         event: delivery.event,
-        kind: delivery.kind,
+        r#type: delivery.kind,
         endpoint: delivery.endpoint,
         case: delivery.case.map(|case| case.0),
         state: delivery.state,

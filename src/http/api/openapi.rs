@@ -1,0 +1,148 @@
+//! The description of the API: OpenAPI 3.1, made from the table of routes.
+//!
+//! Why here: programs and people read one document that cannot be behind the code.
+//!
+//! What must stay true: every route of the table is in it, with every parameter; every error has
+//! the one shape of a problem, and every code of a problem is named.
+
+use axum::Json;
+use serde_json::{Map, Value, json};
+
+use super::table::{BASE, Operation, Param};
+use crate::core::schema::Schemas;
+use crate::http::errors;
+
+/// `GET /api/v1/openapi.json`: open to everybody, since it says nothing of anybody.
+pub(in crate::http) async fn show() -> Json<Value> {
+    Json(document())
+}
+
+/// The description of the API.
+pub fn document() -> Value {
+    let mut schemas = Schemas::default();
+    let mut paths = Map::new();
+    let operations = [super::quick(), super::slow()].map(super::table::Table::into_operations);
+    for operation in operations.into_iter().flatten() {
+        let path = paths.entry(format!("{BASE}{}", operation.path));
+        let path = path.or_insert_with(|| json!({}));
+        path[operation.method] = describe(&operation, &mut schemas);
+    }
+    let problem = json!({ "$ref": "#/components/schemas/Problem" });
+    schemas.named("Problem", |_| problem_schema());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "recoup",
+            "version": env!("CARGO_PKG_VERSION"),
+            "summary": "Failed subscription payments on their way back.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": "/" }],
+        "security": [{ "token": [] }],
+        "paths": paths,
+        "components": {
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "schemas": schemas.into_json(),
+            "responses": {
+                "Problem": {
+                    "description": "What was wrong, and what to do.",
+                    "content": { "application/problem+json": { "schema": problem } },
+                },
+            },
+        },
+    })
+}
+
+fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
+    let mut parameters: Vec<_> = in_path(operation.path).chain(in_query(operation)).collect();
+    if operation.method == "post" {
+        parameters.push(idempotency_key());
+    }
+    let problem = json!({ "$ref": "#/components/responses/Problem" });
+    let mut described = json!({
+        "operationId": id_of(operation),
+        "summary": operation.summary,
+        "tags": [operation.path.split('/').nth(1).unwrap_or_default()],
+        "parameters": parameters,
+        "responses": {
+            "200": {
+                "description": "Done.",
+                "content": { "application/json": { "schema": (operation.gives)(schemas) } },
+            },
+            "4XX": problem,
+            "5XX": problem,
+        },
+    });
+    if let Some(takes) = operation.takes {
+        let mut content = json!({ "schema": takes(schemas) });
+        if let Some(example) = &operation.example {
+            content["example"] = example.clone();
+        }
+        described["requestBody"] = json!({ "content": { "application/json": content } });
+    }
+    described
+}
+
+/// `post_cases_id_retry`.
+fn id_of(operation: &Operation) -> String {
+    let path = operation.path.replace(['{', '}'], "").replace(['/', '-'], "_");
+    format!("{}{path}", operation.method)
+}
+
+fn in_path(path: &str) -> impl Iterator<Item = Value> {
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    names.map(|name| {
+        json!({
+            "name": name,
+            "in": "path",
+            "required": true,
+            "schema": { "type": "string", "minLength": 1 },
+        })
+    })
+}
+
+fn in_query(operation: &Operation) -> impl Iterator<Item = Value> {
+    operation.query.iter().map(|Param { name, about, schema }| {
+        json!({ "name": name, "in": "query", "description": about, "schema": schema })
+    })
+}
+
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "On actions and changes of what was learned: the same key is acted on once.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+    })
+}
+
+fn problem_schema() -> Value {
+    let codes: Vec<_> = errors::PAGES.iter().map(|(code, _)| code).collect();
+    json!({
+        "type": "object",
+        "description": "An error, as RFC 9457 says.",
+        "properties": {
+            "type": { "type": "string", "description": "Leads to what it means: /errors/{code}." },
+            "title": { "type": "string" },
+            "status": { "type": "integer", "minimum": 400, "maximum": 599 },
+            "code": { "type": "string", "enum": codes },
+            "detail": { "type": "string", "description": "What to look at." },
+            "item": { "type": "integer", "description": "Which event of a batch." },
+            "errors": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "pointer": {
+                            "type": "string",
+                            "description": "JSON pointer into the body, or a query parameter.",
+                        },
+                        "detail": { "type": "string" },
+                    },
+                    "required": ["pointer", "detail"],
+                },
+            },
+        },
+        "required": ["type", "title", "status", "code", "detail"],
+    })
+}
