@@ -14,6 +14,9 @@ use super::backend::{self, Backend, BackendArgs};
 use super::offline::{print_json, print_line};
 use crate::store::outbound::DeliveryState;
 
+/// Puts an answer into words.
+type Print = fn(&Value) -> String;
+
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -88,7 +91,7 @@ struct One {
 /// Runs the command.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let json = args.json;
-    let done = |(answer, print): (Value, fn(&Value) -> String)| -> anyhow::Result<ExitCode> {
+    let done = |(answer, print): (Value, Print)| -> anyhow::Result<ExitCode> {
         if json {
             print_json(&answer)?;
         } else {
@@ -104,28 +107,24 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
                 let mut query = vec![("limit", limit.as_str())];
                 query.extend(filters.iter().filter_map(|(n, v)| Some((*n, v.as_deref()?))));
                 let list = backend.get(&["webhook-deliveries"], &query).await?;
-                Ok((list, deliveries as fn(&Value) -> String))
+                Ok((list, deliveries as Print))
             })?)
         }
         What::Show(one) => done(backend::run(&one.backend, async |backend| {
             let found = backend.get(&["webhook-deliveries", &one.id], &[]).await?;
-            Ok((found, whole as fn(&Value) -> String))
+            Ok((found, whole as Print))
         })?),
         What::Replay(one) => done(ask(&one, ["webhook-deliveries", "replay"], whole)?),
         What::Test(one) => done(ask(&one, ["webhook-endpoints", "test"], whole)?),
         What::Enable(one) => done(ask(&one, ["webhook-endpoints", "enable"], endpoint)?),
         What::Endpoints { backend } => done(backend::run(&backend, async |backend: &Backend| {
             let list = backend.get(&["webhook-endpoints"], &[]).await?;
-            Ok((list, endpoints as fn(&Value) -> String))
+            Ok((list, endpoints as Print))
         })?),
     }
 }
 
-fn ask(
-    one: &One,
-    [list, action]: [&str; 2],
-    print: fn(&Value) -> String,
-) -> anyhow::Result<(Value, fn(&Value) -> String)> {
+fn ask(one: &One, [list, action]: [&str; 2], print: Print) -> anyhow::Result<(Value, Print)> {
     backend::run(&one.backend, async |backend| {
         Ok((backend.post(&[list, &one.id, action], &json!({})).await?, print))
     })

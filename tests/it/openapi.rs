@@ -82,8 +82,8 @@ async fn what_the_routes_answer_is_what_is_described() {
     ] {
         let answer = service.api("GET", &path, "").await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-        let schema = &document["paths"][format!("/api/v1{template}")]["get"]["responses"]["application/json"]
-            ["schema"];
+        let gives = &document["paths"][format!("/api/v1{template}")]["get"]["responses"]["200"];
+        let schema = &gives["content"]["application/json"]["schema"];
         assert!(schema.is_object(), "{template} is not described");
         assert_eq!(misfit(&document, schema, &answer.json(), &path), None);
     }
