@@ -3,7 +3,8 @@
 //! How many signed webhooks a second are acknowledged as durable, over loopback HTTP, by the real
 //! router over the real store; beside a bare axum handler that only reads the body, and beside what
 //! the disk can sync. All in one run on one machine, since only the ratios travel. The worker does
-//! not run: what is measured is the way to the acknowledgement. The load comes from the same
+//! not run: what is measured is the way to the acknowledgement. With `RECOUP_BENCH_POSTGRES` (the URL
+//! of an empty schema) the store is in PostgreSQL. The load comes from the same
 //! process, and shares its cores with the server, in both cases alike.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
 #![expect(
@@ -36,6 +37,7 @@ use recoup::gateway::{Gateway, GatewaySettings};
 use recoup::http::{AdvanceError, AppState, Book, Engine, Readiness, Refusals, router};
 use recoup::message::{Brand, Texts};
 use recoup::sandbox::sign::stripe_signature;
+use recoup::store::postgres::PostgresStore;
 use recoup::store::sled::{Device, OpenOptions, SledStore};
 use recoup::store::{Store, StoreError};
 use serde_json::{Value, json};
@@ -84,7 +86,8 @@ fn compare(load: &Runtime, connections: usize) -> Value {
     let syncs = Arc::new(Counting::default());
     let server = runtime();
     let bare = server.block_on(serve(bare_router()));
-    let real = server.block_on(serve(real_router(&dir.path().join("store"), syncs.clone())));
+    let store = server.block_on(store(&dir.path().join("store"), syncs.clone()));
+    let real = server.block_on(serve(real_router(store)));
     let (mut of_bare, mut of_real) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let requests = Arc::new(requests(connections, round));
@@ -101,7 +104,7 @@ fn compare(load: &Runtime, connections: usize) -> Value {
         "ratio": real.rate / bare.rate,
         "p50_ms": real.at(0.50),
         "p99_ms": real.at(0.99),
-        "acks_per_sync": acks / syncs.0.load(Ordering::Relaxed) as f64,
+        "acks_per_sync": acks / syncs.0.load(Ordering::Relaxed).max(1) as f64,
         "disk_syncs_per_s": disk,
         "durable_against_disk": real.rate / disk,
     })
@@ -136,10 +139,17 @@ fn bare_router() -> Router {
     Router::new().route("/webhooks/stripe", post(async |_: Bytes| ()))
 }
 
-/// What `recoup serve` mounts, over a store on this disk.
-fn real_router(path: &Path, device: Arc<dyn Device>) -> Router {
+/// A store on this disk, or in the database that is named.
+async fn store(path: &Path, device: Arc<dyn Device>) -> Arc<dyn Store> {
+    if let Ok(url) = std::env::var("RECOUP_BENCH_POSTGRES") {
+        return Arc::new(PostgresStore::open(&url).await.unwrap());
+    }
     let options = OpenOptions { device, ..OpenOptions::default() };
-    let store: Arc<dyn Store> = Arc::new(SledStore::open_with(path, options).unwrap());
+    Arc::new(SledStore::open_with(path, options).unwrap())
+}
+
+/// What `recoup serve` mounts.
+fn real_router(store: Arc<dyn Store>) -> Router {
     let stripe: Arc<dyn Gateway> = Arc::new(Stripe::new(settings(), Timeouts::default()).unwrap());
     let readiness = Readiness::default();
     readiness.ready();

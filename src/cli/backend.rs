@@ -405,7 +405,7 @@ async fn routes_here(config: &Config) -> anyhow::Result<(Router, Arc<dyn Store>)
         );
     }
     let url = compose::store_url(config);
-    let store = open_existing(&url).map_err(|error| no_store(error, listen, &url))?;
+    let store = open_existing(&url).await.map_err(|error| no_store(error, listen, &url))?;
     let clock = match store.test_clock().await.context("read the test clock")? {
         Some(at) => Clock::test(at),
         None => Clock::System,

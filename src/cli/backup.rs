@@ -37,9 +37,9 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let shown = args.directory.display();
     let occupied = args.directory.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     ensure!(!occupied, "back up into {shown}: the directory is not empty");
-    let from = args.store.open_existing()?;
-    let to = SledStore::open(&args.directory)?;
     let records = block_on(async {
+        let from = args.store.open_existing().await?;
+        let to = SledStore::open(&args.directory)?;
         let records = transfer::copy(&*from, &to).await?;
         to.check().with_context(|| format!("verify the copy in {shown}"))?;
         to.close().await?;

@@ -38,10 +38,10 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let url = args.store.url()?;
     let Some(path) = url.strip_prefix("sled:") else {
-        bail!("compact the store at {url}: only a store in a directory has old pages");
+        bail!("compact the store: only one in a directory (`sled:PATH`) has old pages");
     };
     let path = Path::new(path);
-    drop(args.store.open_existing()?);
+    drop(block_on(args.store.open_existing())?);
     let before = size_of(path);
     let records = block_on(compact(path))?;
     let after = size_of(path);

@@ -6,12 +6,14 @@
 //! What must stay true: nothing else in the program names a concrete gateway or channel.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::channels;
+use super::serve::Role;
 use crate::clock::Clock;
 use crate::config::{Config, GatewayConfig, OutboundWebhook, Secret, StoreUrl, brand, policy};
 use crate::core::case::news::News;
@@ -23,6 +25,7 @@ use crate::gateway::{self, Gateway, GatewaySettings};
 use crate::http::{self, AdvanceError, AppState, Engine, Readiness};
 use crate::store::erase::Retention;
 use crate::store::outbound::Endpoint;
+use crate::store::postgres::OpenOptions;
 use crate::store::{Store, StoreError};
 use crate::worker::{
     Applier, BrandedPost, Executor, Gateways, Handle, Mend, Outbound, Reconciler, Worker,
@@ -39,6 +42,8 @@ pub(crate) struct Service {
     pub(crate) handle: Handle,
     /// Finds what the gateways know and we do not.
     pub(crate) reconciler: Reconciler,
+    /// What this process does of it.
+    pub(crate) role: Role,
 }
 
 /// Builds the service over a store.
@@ -103,7 +108,7 @@ pub(crate) async fn compose(
         client_address_header: client_address_header(config)?,
         endpoints,
     };
-    Ok(Service { state, worker, handle, reconciler })
+    Ok(Service { state, worker, handle, reconciler, role: Role::All })
 }
 
 /// Where events go. The names of events were checked when the file was read.
@@ -138,7 +143,17 @@ pub(crate) fn policy_of(config: &Config) -> Policy {
 pub(crate) fn store_url(config: &Config) -> String {
     match &config.store.url {
         StoreUrl::Memory => "memory:".to_owned(),
+        StoreUrl::Postgres(url) => url.clone(),
         StoreUrl::Sled(path) => format!("sled:{}", path.display()),
+    }
+}
+
+/// How a database is opened.
+pub(crate) fn store_options(config: &Config) -> OpenOptions {
+    OpenOptions {
+        connections: config.store.connections.into(),
+        patience: Duration::from_secs(config.store.patience_seconds.into()),
+        lease: Duration::from_secs(config.store.lease_seconds.into()),
     }
 }
 

@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use super::open::{StoreArgs, block_on};
 use super::{transfer, wallet};
@@ -22,6 +22,7 @@ use super::{transfer, wallet};
     subcommand_negates_reqs = true,
     after_help = "Examples:
   recoup import recoup.jsonl --store sled:data/new
+  recoup import recoup.jsonl --store postgres://recoup@db.example/recoup
   recoup import payment-methods wallet.csv"
 )]
 pub(super) struct Args {
@@ -58,14 +59,21 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 fn import_export(file: &Path, store: &StoreArgs) -> anyhow::Result<ExitCode> {
     let shown = file.display();
-    transfer::verify(file).with_context(|| format!("import {shown}"))?;
-    let store = store.open()?;
-    let records = block_on(async {
-        let records = transfer::load(&*store, file).await;
+    let promised = transfer::verify(file).with_context(|| format!("import {shown}"))?;
+    let sum = block_on(async {
+        let store = store.open().await?;
+        let loaded = transfer::load(&*store, file).await;
+        let there = transfer::sum(&*store).await;
         store.close().await?;
-        records.with_context(|| format!("import {shown}"))
+        loaded.with_context(|| format!("import {shown}"))?;
+        there.with_context(|| format!("read back what {shown} brought"))
     })?;
-    let _ = writeln!(io::stderr(), "imported {records} records");
+    ensure!(
+        sum == promised,
+        "import {shown}: the store holds {sum}, and the file {promised}; start anew with an empty \
+         store"
+    );
+    let _ = writeln!(io::stderr(), "imported {sum}; read back, they are those of the file");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,8 +84,8 @@ fn import_wallet(file: &Path, store: &StoreArgs) -> anyhow::Result<ExitCode> {
     let methods: usize = wallets.values().map(Vec::len).sum();
     let customers = wallets.len();
     let records = wallet::inputs(wallets, crate::clock::real_now());
-    let store = store.open()?;
     block_on(async {
+        let store = store.open().await?;
         for page in records.chunks(wallet::PAGE) {
             store.append(page.to_vec()).await?;
         }

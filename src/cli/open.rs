@@ -2,7 +2,8 @@
 //!
 //! Why here: only `cli` names concrete stores. Everything behind it sees the trait.
 //!
-//! What must stay true: flag > environment > merchant file > `sled:data/recoup`.
+//! What must stay true: flag > environment > merchant file > `sled:data/recoup`; a URL, which may
+//! hold a password, is never shown.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use anyhow::Context as _;
 
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
+use crate::store::postgres::{OpenOptions, PostgresStore};
 use crate::store::sled::SledStore;
 
 /// Where the store is when nobody says otherwise.
@@ -25,8 +27,8 @@ pub(crate) struct StoreArgs {
     /// The merchant file that names the store.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The store itself: `sled:PATH`, or `memory:`.
-    #[arg(long, value_name = "URL", env = "RECOUP__STORE__URL")]
+    /// The store itself: `sled:PATH`, `postgres://USER@HOST/DATABASE`, or `memory:`.
+    #[arg(long, value_name = "URL", env = "RECOUP__STORE__URL", hide_env_values = true)]
     store: Option<String>,
 }
 
@@ -46,13 +48,13 @@ impl StoreArgs {
     }
 
     /// Opens the store. One that is to be read must be there already.
-    pub(crate) fn open_existing(&self) -> anyhow::Result<Arc<dyn Store>> {
-        open_existing(&self.url()?)
+    pub(crate) async fn open_existing(&self) -> anyhow::Result<Arc<dyn Store>> {
+        open_existing(&self.url()?).await
     }
 
     /// Opens the store, and makes it where there is none.
-    pub(crate) fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
-        open_store(&self.url()?)
+    pub(crate) async fn open(&self) -> anyhow::Result<Arc<dyn Store>> {
+        open_store(&self.url()?).await
     }
 }
 
@@ -65,21 +67,34 @@ fn url_in(file: &Path) -> anyhow::Result<Option<String>> {
 }
 
 /// Opens a store that must be there already.
-pub(crate) fn open_existing(url: &str) -> anyhow::Result<Arc<dyn Store>> {
+pub(crate) async fn open_existing(url: &str) -> anyhow::Result<Arc<dyn Store>> {
     if let Some(path) = url.strip_prefix("sled:")
         && !Path::new(path).join("db").exists()
     {
         anyhow::bail!("open the store at {path}: there is none; name it with --store sled:PATH");
     }
-    open_store(url)
+    open_store(url).await
 }
 
 /// Opens the store at a URL of the merchant file.
-pub(crate) fn open_store(url: &str) -> anyhow::Result<Arc<dyn Store>> {
+pub(crate) async fn open_store(url: &str) -> anyhow::Result<Arc<dyn Store>> {
+    open_store_with(url, OpenOptions::default()).await
+}
+
+/// The same, with what the merchant file says of a database.
+pub(crate) async fn open_store_with(
+    url: &str,
+    options: OpenOptions,
+) -> anyhow::Result<Arc<dyn Store>> {
     match url.split_once(':') {
+        Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
+            Ok(Arc::new(PostgresStore::open_with(url, options).await?))
+        }
         Some(("sled", path)) if !path.is_empty() => Ok(Arc::new(SledStore::open(Path::new(path))?)),
         Some(("memory", "")) => Ok(Arc::new(MemoryStore::new(draw_link_key()?))),
-        _ => anyhow::bail!("open the store at `{url}`: it is `sled:PATH` or `memory:`"),
+        _ => anyhow::bail!(
+            "open the store: its URL is `sled:PATH`, `postgres://USER@HOST/DATABASE` or `memory:`"
+        ),
     }
 }
 
@@ -115,10 +130,10 @@ mod tests {
         assert_eq!(args(None).url().unwrap(), DEFAULT_URL);
     }
 
-    #[test]
-    fn what_is_no_store_is_refused() {
-        for url in ["", "sled:", "sled", "data/recoup", "redis://x"] {
-            assert!(open_store(url).is_err(), "{url}");
+    #[tokio::test]
+    async fn what_is_no_store_is_refused() {
+        for url in ["", "sled:", "sled", "data/recoup", "redis://x", "postgres:x"] {
+            assert!(open_store(url).await.is_err(), "{url}");
         }
     }
 }

@@ -7,6 +7,7 @@
 //! What must stay true: nothing is imported from a file that is cut off or changed; a file holds
 //! the link key and personal data, so it is made readable for its owner only.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, IsTerminal as _, Read as _, Write};
 use std::path::Path;
@@ -15,7 +16,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::store::{ExportRecord, Store};
+use crate::store::{ExportRecord, Store, canonical};
 
 /// The version of the file's format.
 const VERSION: u32 = 1;
@@ -40,6 +41,51 @@ struct Trailer {
     sha256: String,
 }
 
+/// What was moved: the same for the same records, wherever they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Moved {
+    records: u64,
+    sha256: String,
+}
+
+impl fmt::Display for Moved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} records, SHA-256 {}", self.records, self.sha256)
+    }
+}
+
+/// Sums records up, as any store of this version exports them.
+#[derive(Default)]
+struct Summing {
+    records: u64,
+    sum: Sha256,
+}
+
+impl Summing {
+    fn add(&mut self, record: &ExportRecord) -> anyhow::Result<()> {
+        self.records += 1;
+        self.sum.update(serde_json::to_vec(record)?);
+        self.sum.update(b"\n");
+        Ok(())
+    }
+
+    fn done(self) -> Moved {
+        Moved { records: self.records, sha256: hex::encode(self.sum.finalize()) }
+    }
+}
+
+/// Sums up everything that a store holds.
+pub(super) async fn sum(store: &dyn Store) -> anyhow::Result<Moved> {
+    let mut summing = Summing::default();
+    let mut last: Option<String> = None;
+    loop {
+        let page = store.export(last.as_deref(), PAGE).await?;
+        let Some(end) = page.last() else { return Ok(summing.done()) };
+        last = Some(end.key.clone());
+        page.iter().try_for_each(|record| summing.add(record))?;
+    }
+}
+
 /// Writes lines, and sums them up.
 struct Lines<W> {
     out: W,
@@ -55,18 +101,20 @@ impl<W: Write> Lines<W> {
     }
 }
 
-/// Writes everything in the store; returns how many records that were.
-pub(super) async fn write(store: &dyn Store, out: impl Write) -> anyhow::Result<u64> {
+/// Writes everything in the store; returns what that was.
+pub(super) async fn write(store: &dyn Store, out: impl Write) -> anyhow::Result<Moved> {
     let mut lines = Lines { out, sum: Sha256::new() };
     let written_by = concat!("recoup ", env!("CARGO_PKG_VERSION")).to_owned();
     lines.line(&Header { recoup_export: VERSION, written_by })?;
     let mut progress = Progress::new("exported");
+    let mut summing = Summing::default();
     let mut last: Option<String> = None;
     loop {
         let page = store.export(last.as_deref(), PAGE).await?;
         let Some(end) = page.last() else { break };
         last = Some(end.key.clone());
         for record in &page {
+            summing.add(record)?;
             lines.line(record)?;
         }
         progress.add(page.len());
@@ -75,21 +123,21 @@ pub(super) async fn write(store: &dyn Store, out: impl Write) -> anyhow::Result<
     let sha256 = hex::encode(lines.sum.clone().finalize());
     lines.line(&Trailer { records, sha256 })?;
     lines.out.flush().context("write the export")?;
-    Ok(records)
+    Ok(summing.done())
 }
 
 /// Writes a file under another name first: there is a whole one, or none.
-pub(super) async fn write_file(store: &dyn Store, path: &Path) -> anyhow::Result<u64> {
+pub(super) async fn write_file(store: &dyn Store, path: &Path) -> anyhow::Result<Moved> {
     let shown = path.display();
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let file = private_file(Path::new(&part)).with_context(|| format!("create {shown}.part"))?;
     let mut out = io::BufWriter::new(&file);
-    let records = write(store, &mut out).await?;
+    let moved = write(store, &mut out).await?;
     drop(out);
     file.sync_all().with_context(|| format!("write {shown}"))?;
     std::fs::rename(&part, path).with_context(|| format!("write {shown}"))?;
-    Ok(records)
+    Ok(moved)
 }
 
 fn private_file(path: &Path) -> io::Result<File> {
@@ -142,10 +190,12 @@ fn check_header(line: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies the whole file.
-pub(super) fn verify(file: &Path) -> anyhow::Result<u64> {
+/// Verifies the whole file; returns what a store holds once it is read in.
+pub(super) fn verify(file: &Path) -> anyhow::Result<Moved> {
     let open = File::open(file).with_context(|| format!("open {}", file.display()))?;
-    read(io::BufReader::new(open), |_| Ok(()))
+    let mut summing = Summing::default();
+    read(io::BufReader::new(open), |record| summing.add(&canonical(record)?))?;
+    Ok(summing.done())
 }
 
 /// Reads a verified file into a store that is empty, or holds a part of it already.
@@ -230,7 +280,8 @@ mod tests {
         let now = jiff::Timestamp::from_second(5).unwrap();
         store.put_test_clock(now).await.unwrap();
         let mut bytes = Vec::new();
-        assert_eq!(write(&store, &mut bytes).await.unwrap(), 2);
+        let moved = write(&store, &mut bytes).await.unwrap();
+        assert_eq!((moved.records, &moved), (2, &sum(&store).await.unwrap()));
         bytes
     }
 

@@ -109,7 +109,12 @@ const SERVER: &[Key] = &[
     key("client_address_header", Kind::Text(text::header_name)),
 ];
 
-const STORE: &[Key] = &[key("url", Kind::Text(text::store))];
+const STORE: &[Key] = &[
+    key("url", Kind::Text(text::store)),
+    key("connections", Kind::Integer(1, 100)),
+    key("patience_seconds", Kind::Integer(1, 60)),
+    key("lease_seconds", Kind::Integer(2, 300)),
+];
 
 const GATEWAY: &[Key] = &[
     required("id", Kind::Text(text::gateway_id)),

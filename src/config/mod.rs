@@ -27,6 +27,7 @@ mod retention;
 mod rules;
 mod schema;
 mod secret;
+mod store;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::contact::ContactRules;
 use super::error::Problem;
+pub use super::store::{StoreSettings, StoreUrl};
 use super::{retention::Retention, secret::Secret};
 use crate::core::campaign::Audience;
 use crate::core::customer::Channel;
@@ -115,39 +116,6 @@ pub struct Server {
     pub admin_token: Option<Secret>,
     /// The header in which a proxy in front names the caller's address.
     pub client_address_header: Option<String>,
-}
-
-/// `[store]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreSettings {
-    /// Which store, and where.
-    pub url: StoreUrl,
-}
-
-/// Which store, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub enum StoreUrl {
-    /// Gone when the process ends.
-    Memory,
-    /// The embedded store, in this folder.
-    Sled(PathBuf),
-}
-
-impl TryFrom<String> for StoreUrl {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("memory", _)) => Ok(Self::Memory),
-            Some(("sled", path)) if !path.is_empty() => Ok(Self::Sled(path.into())),
-            Some(("postgres" | "postgresql", _)) => {
-                Err("a postgres store is not in this version".to_owned())
-            }
-            _ => Err("a store is `sled:FOLDER` or `memory:`".to_owned()),
-        }
-    }
 }
 
 /// The gateways that there is a client for.

@@ -155,7 +155,7 @@ pub fn check(card: &Card, amount: Money, now: Timestamp) -> Verdict {
         let counted = counted(limit, card, amount, now);
         let used = u32::try_from(counted.len()).unwrap_or(u32::MAX);
         if used < limit.max || fault(Mutant::IgnoresLimits) {
-            left = left.min(limit.max - used - 1);
+            left = left.min(limit.max.saturating_sub(used + 1));
             continue;
         }
         // Free again when the attempt that fills the window has left it.

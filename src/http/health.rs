@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
 use super::{AppState, Problem, auth};
+use crate::store::StoreError;
 
 /// `GET /livez`.
 pub(super) async fn live() -> Response {
@@ -20,7 +21,10 @@ pub(super) async fn ready(State(state): State<AppState>) -> Response {
     let reason = state.readiness.reason().or_else(|| {
         let error = state.store.health().err()?;
         tracing::warn!(%error, "not ready");
-        Some("the store cannot be written to".to_owned())
+        Some(match error {
+            StoreError::Away(why) => format!("the database cannot be reached: {why}"),
+            _ => "the store cannot be written to".to_owned(),
+        })
     });
     match reason {
         None => axum::Json(json!({ "ready": true })).into_response(),

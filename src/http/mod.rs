@@ -232,6 +232,19 @@ impl AppState {
     }
 }
 
+/// Health and metrics alone: of a process that no traffic is meant for.
+pub fn health_router(state: AppState) -> Router {
+    health_routes().with_state(state)
+}
+
+fn health_routes() -> Router<AppState> {
+    Router::new()
+        .route("/livez", get(health::live))
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+}
+
 /// Every route.
 pub fn router(state: AppState) -> Router {
     let people = Router::new()
@@ -243,10 +256,7 @@ pub fn router(state: AppState) -> Router {
     let quick = Router::new()
         .route("/webhooks/{gateway}", post(webhooks::receive).get(webhooks::challenge))
         .route("/callbacks/{channel}", post(callbacks::receive).get(callbacks::challenge))
-        .route("/livez", get(health::live))
-        .route("/healthz", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+        .merge(health_routes())
         .route("/errors/{code}", get(errors::show))
         .route("/api/v1/openapi.json", get(api::show_openapi))
         .merge(people)

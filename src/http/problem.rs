@@ -137,7 +137,11 @@ impl IntoResponse for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the store failed");
+        match &error {
+            // Said once by the store itself, not for each request.
+            StoreError::Away(_) => tracing::debug!(%error, "the store is away"),
+            _ => tracing::error!(%error, "the store failed"),
+        }
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "store_unavailable",

@@ -85,9 +85,14 @@ pub(crate) fn read_number(text: &str) -> Option<u64> {
 
 /// A time as text of the same order, rounded up to the millisecond: never due too early.
 pub(crate) fn time(at: Timestamp) -> String {
+    number(ordered(millis(at)))
+}
+
+/// A time in milliseconds, rounded up.
+pub(crate) fn millis(at: Timestamp) -> i64 {
     let floor = at.as_millisecond();
     let rest = at.as_nanosecond() - i128::from(floor) * 1_000_000;
-    number(ordered(floor + i64::from(rest > 0)))
+    floor + i64::from(rest > 0)
 }
 
 /// The first text behind every time up to `now`.

@@ -1,6 +1,7 @@
 //! Lists: what they can be asked for, and one page of an answer.
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::core::case::State;
 use crate::core::ids::GatewayId;
@@ -29,4 +30,13 @@ pub struct Page<T> {
     pub data: Vec<T>,
     /// Whether there are more behind the last.
     pub has_more: bool,
+}
+
+/// What waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Backlog {
+    /// Inputs not applied yet.
+    pub inbox: u64,
+    /// Effects not performed yet, or under way.
+    pub outbox: u64,
 }

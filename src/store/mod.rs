@@ -33,7 +33,7 @@ use crate::core::policy::{MessageKind, Policy};
 use crate::core::reputation::{ChannelOrder, Reputation};
 
 use feed::Changes;
-pub use list::{CaseFilter, Page};
+pub use list::{Backlog, CaseFilter, Page};
 
 pub mod erase;
 pub mod feed;
@@ -41,12 +41,15 @@ mod keys;
 mod list;
 pub mod memory;
 pub mod outbound;
+pub mod postgres;
 pub(crate) mod record;
 mod rows;
+mod shared;
 mod side;
 pub mod sled;
 use record::CURE;
-pub use rows::portable::ExportRecord;
+pub use rows::portable::{ExportRecord, canonical};
+pub use shared::{Returned, Shared};
 pub use side::{SideRecord, SideTable, SideWrite, Sides};
 
 /// Why the store did not do it.
@@ -59,6 +62,9 @@ pub enum StoreError {
         /// Which one.
         what: String,
     },
+    /// It cannot be reached now. What was being written may be there or not: read it again.
+    #[error("reach the database: {0}")]
+    Away(String),
     /// Somebody else changed the case meanwhile: load it again and repeat the step.
     #[error("commit case {case}: it was changed meanwhile")]
     Conflict {
@@ -79,6 +85,9 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// Another process has taken over what this one was doing. Nothing was written.
+    #[error("go on with this process's work: another process has taken it over")]
+    Deposed,
     /// Nearly full, or its files were removed: nothing was written; it goes on when mended.
     #[error("write to the store: {0}")]
     Full(String),
@@ -473,13 +482,9 @@ pub trait Store: Sides {
 
     /// Makes everything durable and stops writing.
     async fn close(&self) -> Result<(), StoreError>;
-}
 
-/// What waits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Backlog {
-    /// Inputs not applied yet.
-    pub inbox: u64,
-    /// Effects not performed yet, or under way.
-    pub outbox: u64,
+    /// What several processes share, where they can. Else one process has the store to itself.
+    fn shared(&self) -> Option<&dyn Shared> {
+        None
+    }
 }

@@ -21,7 +21,6 @@ use crate::core::card::Card;
 use crate::core::case::step::{self, Around, Step};
 use crate::core::case::{self, Case, customer_key, events};
 use crate::core::customer::Customer;
-use crate::core::effect::Outcome;
 use crate::core::event::{Event, EventKind};
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId};
 use crate::core::input::{Input, OperatorAction};
@@ -30,7 +29,7 @@ use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::core::reputation::{Ceilings, Reputation};
 use crate::store::outbound::Endpoint;
-use crate::store::{CaseWrite, Commit, InboxEntry, MessageRecord, Store, StoreError};
+use crate::store::{CaseWrite, Commit, InboxEntry, Returned, Store, StoreError};
 
 mod around;
 mod learned;
@@ -47,19 +46,6 @@ pub use reputation::show as show_reputation;
 
 /// Inputs that are applied in one transaction at most.
 pub(super) const BATCH: usize = 256;
-
-/// What an effect came back with.
-#[derive(Debug, Clone)]
-pub struct Returned {
-    /// Which effect.
-    pub effect: EffectId,
-    /// Whose.
-    pub case: CaseId,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// The message as sent, where it was one.
-    pub message: Option<MessageRecord>,
-}
 
 /// Applies inputs by the policy of their case.
 pub struct Applier {

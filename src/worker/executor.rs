@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::apply::Returned;
 use super::intake::count_unknown;
 use super::{Gateways, Handed, Postman};
 use crate::core::case::MessageStatus;
@@ -24,7 +23,7 @@ use crate::core::effect::{
 };
 use crate::core::fault::{Mutant, fault};
 use crate::gateway::{CallError, Gateway};
-use crate::store::{MessageRecord, OutboxEntry};
+use crate::store::{MessageRecord, OutboxEntry, Returned};
 
 /// A charge that could not be sent for so long is decided anew.
 const STALE_CHARGE: SignedDuration = SignedDuration::from_hours(1);

@@ -5,13 +5,15 @@
 //! the restart after a crash.
 //!
 //! What must stay true:
-//! - only this loop writes cases, so the inputs of a case are applied in order;
+//! - only this loop writes cases, so the inputs of a case are applied in order; of several
+//!   processes on one store, one has the lead and applies, and all perform effects (`lead`);
 //! - an effect is claimed, durably, before it is performed, and its outcome is the case's next
 //!   input; a claim of a process that died is taken up again;
-//! - a store that refuses ends the loop: fail-stop, a restart reads the truth from disk;
+//! - a store that refuses ends the loop: fail-stop, a restart reads the truth from disk; a database
+//!   that is away is waited for, and nothing is assumed about what was under way;
 //! - under a test clock time moves through every due moment in order, and stands still between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,18 +30,19 @@ use crate::core::effect::{MessageOrder, SendOutcome};
 use crate::core::ids::{CaseId, EffectId, GatewayId};
 use crate::gateway::Gateway;
 use crate::message::Rendered;
-use crate::store::{Commit, OutboxEntry, Store, StoreError};
+use crate::store::{Commit, OutboxEntry, Returned, Store, StoreError};
 
 mod about;
 mod apply;
 mod executor;
 mod intake;
 mod jump;
+mod lead;
 mod outbound;
 mod postman;
 mod reconcile;
 
-pub use apply::{Applier, Returned, Vetted, show_reputation};
+pub use apply::{Applier, Vetted, show_reputation};
 pub use executor::Executor;
 pub(crate) use executor::Performed;
 pub use outbound::Outbound;
@@ -50,6 +53,8 @@ pub use reconcile::{Mend, Reconciler};
 const EFFECTS_AT_ONCE: usize = 64;
 /// How long the loop sleeps at most: the slow poll, should a signal ever be lost.
 const POLL: Duration = Duration::from_secs(5);
+/// How long until a database that is away is tried again.
+const AWAY: Duration = Duration::from_millis(500);
 /// How long effects under way may take after the word to stop.
 const GRACE: Duration = Duration::from_secs(8);
 
@@ -154,12 +159,18 @@ pub struct Worker {
     wake: Arc<Notify>,
     commands: mpsc::Receiver<Command>,
     running: JoinSet<(OutboxEntry, Performed)>,
+    /// The effects that `running` performs.
+    begun: BTreeSet<EffectId>,
     outbound: Option<Outbound>,
     /// What came back and is not applied yet, and what is to be tried again.
     returned: Vec<Returned>,
     again: Vec<(EffectId, Timestamp)>,
     pace: jump::Watch,
     held: watch::Sender<bool>,
+    /// Whether this process applied inputs when it last looked.
+    leads: bool,
+    /// The answer to a write may have been lost.
+    in_doubt: bool,
     settling: Vec<oneshot::Sender<()>>,
     advancing: Vec<(Timestamp, oneshot::Sender<()>)>,
 }
@@ -185,6 +196,9 @@ impl Worker {
             commands,
             running: JoinSet::new(),
             outbound: None,
+            begun: BTreeSet::new(),
+            leads: true,
+            in_doubt: false,
             returned: Vec::new(),
             again: Vec::new(),
             pace: jump::Watch::default(),
@@ -218,6 +232,12 @@ impl Worker {
                         () = tokio::time::sleep(POLL) => {}
                     }
                 }
+                Err(error) if self.can_go_on_after(&error) => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(AWAY) => {}
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -225,6 +245,7 @@ impl Worker {
     }
 
     async fn go_on(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
+        self.find_out_who_leads().await?;
         let busy = self.turn().await?;
         let idle = self.running.is_empty() && self.outbound.as_ref().is_none_or(Outbound::is_idle);
         if busy || (idle && self.move_time().await?) {
@@ -244,13 +265,16 @@ impl Worker {
         if self.is_held(now) {
             return Ok(busy);
         }
-        let applied = self.applier.inbox(now).await? + self.applier.due(now).await?;
-        busy |= applied > 0;
-        if applied == 0 {
-            for done in self.settling.drain(..) {
-                // Who asked may have gone.
-                let _ = done.send(());
+        if self.leads {
+            let applied = self.apply_given_back(now).await?
+                + self.applier.inbox(now).await?
+                + self.applier.due(now).await?;
+            busy |= applied > 0;
+            if applied == 0 {
+                self.settled();
             }
+        } else if !self.settling.is_empty() && self.store.backlog().await?.inbox == 0 {
+            self.settled();
         }
         let room = EFFECTS_AT_ONCE - self.running.len().min(EFFECTS_AT_ONCE);
         if room > 0 {
@@ -261,16 +285,10 @@ impl Worker {
             self.returned.extend(vetted.withdrawn);
             self.again.extend(vetted.waiting);
             for entry in vetted.leaving {
-                let executor = self.executor.clone();
-                self.running.spawn(async move {
-                    let performing = AssertUnwindSafe(executor.perform(&entry, now));
-                    let performed = performing.catch_unwind().await;
-                    let performed = performed.unwrap_or_else(|_| Executor::broken(&entry, now));
-                    (entry, performed)
-                });
+                self.begin(entry, now);
             }
         }
-        if let Some(outbound) = &mut self.outbound {
+        if let Some(outbound) = self.outbound.as_mut().filter(|_| self.leads) {
             busy |= outbound.turn(now).await?;
         }
         Ok(busy)
@@ -296,6 +314,25 @@ impl Worker {
         held
     }
 
+    fn begin(&mut self, entry: OutboxEntry, now: Timestamp) {
+        let executor = self.executor.clone();
+        self.begun.insert(entry.effect.id.clone());
+        self.running.spawn(async move {
+            let performing = AssertUnwindSafe(executor.perform(&entry, now));
+            let performed = performing.catch_unwind().await;
+            let performed = performed.unwrap_or_else(|_| Executor::broken(&entry, now));
+            (entry, performed)
+        });
+    }
+
+    /// Answers who waits for the inbox to be applied.
+    fn settled(&mut self) {
+        for done in self.settling.drain(..) {
+            // Who asked may have gone.
+            let _ = done.send(());
+        }
+    }
+
     /// Applies what finished effects came back with. What the store has no room for is kept until
     /// it has: nobody performs these effects again.
     async fn take_back(
@@ -304,6 +341,7 @@ impl Worker {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         for (entry, performed) in finished {
+            self.begun.remove(&entry.effect.id);
             match performed {
                 Performed::Done(one) => self.returned.push(*one),
                 Performed::Again(at) => self.again.push((entry.effect.id, at)),
@@ -311,7 +349,10 @@ impl Worker {
         }
         let idle = self.returned.is_empty() && self.again.is_empty();
         if !self.returned.is_empty() {
-            self.applier.returned(self.returned.clone(), now).await?;
+            match self.store.shared().filter(|_| !self.leads) {
+                None => self.applier.returned(self.returned.clone(), now).await?,
+                Some(shared) => shared.give_back(&self.returned).await?,
+            }
             self.returned.clear();
         }
         if !self.again.is_empty() {
@@ -375,10 +416,10 @@ impl Worker {
         if self.clock.is_test() {
             return Ok(POLL);
         }
-        let Some(next) = self.next_due().await? else { return Ok(POLL) };
+        let Some(next) = self.next_due().await? else { return Ok(self.patiently(POLL)) };
         let ahead = next.duration_since(self.clock.now());
         let millis = ahead.as_millis().clamp(1, POLL.as_millis() as i128);
-        Ok(Duration::from_millis(millis as u64))
+        Ok(self.patiently(Duration::from_millis(millis as u64)))
     }
 
     /// Lets effects under way come back, applies them, and makes the store durable.

@@ -15,6 +15,8 @@
 mod adyen_api;
 mod braintree_api;
 mod checkout_api;
+#[path = "../database/mod.rs"]
+mod database;
 mod dialect;
 mod double;
 mod gateways;

@@ -196,7 +196,7 @@ const MISTAKES: &[Mistake] = &[
         "`sms` is not in `reminders.channels`",
         None,
     ),
-    ("[email]", "[store]\nurl = \"postgres://h/d\"\n[email]", 11, 7, "not in this version", None),
+    ("[email]", "[store]\nurl = \"postgres:h\"\n[email]", 11, 7, "postgres://", None),
     ("[merchant]", "[merchant", 1, 10, "this is not TOML", None),
 ];
 

@@ -142,36 +142,31 @@ impl World {
 
     /// Sends one failure; `true` when it was acknowledged.
     pub(crate) async fn fail(&self, number: usize) -> bool {
-        let hard = number.is_multiple_of(4);
-        let code = if hard { "stolen_card" } else { "insufficient_funds" };
-        let body = json!({
-            "type": "invoice.payment_failed",
-            "timestamp": "2026-01-05T13:00:00Z",
-            "data": {
-                "invoice": format!("in_{number}"), "subscription": format!("sub_{number}"),
-                "customer": {
-                    "id": format!("c_{number}"), "email": format!("c{number}@example.com"),
-                },
-                "amount": 2900, "currency": "USD", "attempt_count": 1,
-                "decline": {"code": code},
-                "payment_method": {"token": format!("tok_{number}"), "network": "visa"},
-            },
-        })
-        .to_string();
-        self.post(&format!("msg_{number}"), body).await
+        self.post(&format!("msg_{number}"), failure(number)).await
     }
 
     /// Sends one webhook, signed as the billing gateway does.
     pub(crate) async fn post(&self, id: &str, body: String) -> bool {
+        let sent = self.post_to(&self.address, id, body).await;
+        sent.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    /// The same, to this address; the answer.
+    pub(crate) async fn post_to(
+        &self,
+        address: &str,
+        id: &str,
+        body: String,
+    ) -> reqwest::Result<reqwest::Response> {
         let at = recoup::clock::real_now();
         let secret = &self.sandbox.secrets().http_webhook_secret;
         let mut request =
-            self.client.post(format!("http://{}/webhooks/pay", self.address)).body(body.clone());
+            self.client.post(format!("http://{address}/webhooks/pay")).body(body.clone());
         let signed = recoup::sandbox::deliver::headers(Kind::Http, secret, (id, &body), at);
         for (name, value) in signed.unwrap() {
             request = request.header(name, value);
         }
-        request.send().await.is_ok_and(|answer| answer.status().is_success())
+        request.send().await
     }
 
     /// The charge of this invoice is made, and nobody hears of it.
@@ -185,6 +180,11 @@ impl World {
         let body = json!({ "by_seconds": seconds });
         let sent = self.client.post(url).bearer_auth(TOKEN).json(&body);
         sent.timeout(Duration::from_secs(600)).send().await.is_ok_and(|a| a.status().is_success())
+    }
+
+    /// The merchant's folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A file in the merchant's folder.
@@ -225,6 +225,26 @@ impl World {
             }
         }
     }
+}
+
+/// The failure of invoice `in_{number}`; every fourth is hard.
+pub(crate) fn failure(number: usize) -> String {
+    let hard = number.is_multiple_of(4);
+    let code = if hard { "stolen_card" } else { "insufficient_funds" };
+    json!({
+        "type": "invoice.payment_failed",
+        "timestamp": "2026-01-05T13:00:00Z",
+        "data": {
+            "invoice": format!("in_{number}"), "subscription": format!("sub_{number}"),
+            "customer": {
+                "id": format!("c_{number}"), "email": format!("c{number}@example.com"),
+            },
+            "amount": 2900, "currency": "USD", "attempt_count": 1,
+            "decline": {"code": code},
+            "payment_method": {"token": format!("tok_{number}"), "network": "visa"},
+        },
+    })
+    .to_string()
 }
 
 fn command(folder: &Path) -> Command {

@@ -19,6 +19,9 @@ mod cli_offline;
 mod commands;
 mod config;
 mod dashboard;
+#[expect(dead_code, reason = "the suite of stores asks more of it")]
+#[path = "../database/mod.rs"]
+mod database;
 mod death;
 mod decline_facts;
 mod disk;
@@ -57,6 +60,7 @@ mod sandbox_http;
 mod sandbox_webhooks;
 mod security;
 mod ses;
+mod several;
 mod simulate;
 mod smtp;
 mod stripe_api;

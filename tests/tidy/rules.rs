@@ -21,8 +21,9 @@ const ROOMS: [(&str, &[&str]); 12] = [
 ];
 
 /// What only `cli` and `lab` may name: they put concrete parts together.
-const CONCRETE: [&str; 12] = [
+const CONCRETE: [&str; 13] = [
     "store::sled",
+    "store::postgres",
     "store::memory",
     "gateway::stripe",
     "gateway::adyen",

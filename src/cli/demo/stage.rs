@@ -84,7 +84,7 @@ impl Stage {
         let config = Config::read(&text, "the demo's merchant file", &Surroundings::default())
             .map_err(|problems| anyhow::anyhow!("read the merchant file\n{problems}"))?;
         let path = folder.path().join("store");
-        let store = open::open_store(&format!("sled:{}", path.display()))?;
+        let store = open::open_store(&format!("sled:{}", path.display())).await?;
         let metrics = Arc::new(String::new);
         let service = compose::compose(&config, store.clone(), clock.clone(), metrics).await?;
         let handle = service.handle.clone();

@@ -30,7 +30,7 @@ const CLAIMED_ELSEWHERE: u64 = 0;
 const LOCAL: [&str; 2] = [keys::MARKER, keys::RUN];
 
 /// What every store has from the beginning, and an import may replace.
-const META: &str = "meta/";
+pub(crate) const META: &str = "meta/";
 
 pub(crate) fn export(
     rows: &dyn Rows,
@@ -44,14 +44,16 @@ pub(crate) fn export(
     records.take(limit).map(|(key, value)| record(key, value)).collect()
 }
 
-fn record(key: String, value: Value) -> Result<ExportRecord, StoreError> {
+/// The record of an export for the value under `key`.
+pub(crate) fn record(key: String, value: Value) -> Result<ExportRecord, StoreError> {
     match serde_json::to_value(portable(value)) {
         Ok(value) => Ok(ExportRecord { key, value }),
         Err(error) => Err(damaged(&key, error.to_string())),
     }
 }
 
-fn portable(value: Value) -> Value {
+/// As it is in any store.
+pub(crate) fn portable(value: Value) -> Value {
     match value {
         Value::Effect(row) => {
             let claimed_by = row.claimed_by.map(|_| CLAIMED_ELSEWHERE);
@@ -90,11 +92,21 @@ pub(crate) fn import(
     Ok(())
 }
 
-fn refused(why: String) -> StoreError {
+pub(crate) fn refused(why: String) -> StoreError {
     StoreError::Refused(format!("nothing is imported into this store: {why}"))
 }
 
-fn read(key: &str, json: Json) -> Result<Value, StoreError> {
+/// A record as any store of this version exports it, whatever version wrote it.
+///
+/// # Errors
+/// What does not belong into an export.
+pub fn canonical(one: ExportRecord) -> Result<ExportRecord, StoreError> {
+    let value = read(&one.key, one.value)?;
+    record(one.key, value)
+}
+
+/// The value of a record that may stand in an export.
+pub(crate) fn read(key: &str, json: Json) -> Result<Value, StoreError> {
     if key >= keys::DERIVED || LOCAL.contains(&key) {
         return Err(damaged(key, "it does not belong into an export"));
     }

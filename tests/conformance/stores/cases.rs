@@ -38,7 +38,7 @@ async fn a_case_comes_back_as_it_was_written(subject: &mut Subject) {
     written.revision = 2;
     written.reason = "así: «ñ» \u{1F4B3}".into();
     subject.store().commit(step(&written)).await.unwrap();
-    subject.reopen();
+    subject.reopen().await;
     assert_eq!(subject.store().case(&written.id).await.unwrap(), Some(written));
     assert_eq!(subject.store().case(&case(2).id).await.unwrap(), None);
 }
@@ -94,7 +94,7 @@ async fn due_cases_come_earliest_first_and_only_when_due(subject: &mut Subject) 
     for n in [3, 1, 2] {
         subject.store().commit(step(&case(n))).await.unwrap();
     }
-    subject.reopen();
+    subject.reopen().await;
     let store = subject.store();
     assert_eq!(store.next_due().await.unwrap(), Some(at(1_001)));
     assert!(store.due(at(1_000), 9).await.unwrap().is_empty());
@@ -137,7 +137,7 @@ async fn open_cases_and_payments_follow_the_case(subject: &mut Subject) {
     ended.payments.push("pi/other".into());
     store.commit(step(&ended)).await.unwrap();
     drop(store);
-    subject.reopen();
+    subject.reopen().await;
     let store = subject.store();
     assert_eq!(store.open_cases_of("cus_1").await.unwrap(), [case(1).id]);
     assert_eq!(store.open_cases_of_subscription("sub_1").await.unwrap(), [case(1).id]);
@@ -203,7 +203,7 @@ async fn counts_follow_the_states(subject: &mut Subject) {
     let moved = Case { revision: 2, state: State::Attempting, ..case(2) };
     store.commit(step(&moved)).await.unwrap();
     drop(store);
-    subject.reopen();
+    subject.reopen().await;
     let counts = subject.store().count_cases().await.unwrap();
     assert_eq!((counts[&State::Scheduled], counts[&State::Attempting]), (2, 1));
     assert_eq!(counts.values().sum::<u64>(), 3);
@@ -228,7 +228,7 @@ async fn messages_come_as_sent(subject: &mut Subject) {
     let sent = [message(&one, 2, at(20)), message(&two, 1, at(15)), message(&one, 1, at(10))];
     let commit = Commit { messages: sent.to_vec(), ..Commit::default() };
     subject.store().commit(commit).await.unwrap();
-    subject.reopen();
+    subject.reopen().await;
     let store = subject.store();
     let of_one = store.messages_of(&one.id).await.unwrap();
     assert_eq!(of_one, [sent[2].clone(), sent[0].clone()], "oldest first");
@@ -253,7 +253,7 @@ async fn cards_customers_and_policies_come_back(subject: &mut Subject) {
     subject.store().put_policy(&policy).await.unwrap();
     subject.store().put_test_clock(at(5)).await.unwrap();
     let key = subject.store().link_key().await.unwrap();
-    subject.reopen();
+    subject.reopen().await;
     let store = subject.store();
     let wanted = [card("a").key, CardKey::from("card_none"), card("b").key];
     let cards = store.cards(&wanted).await.unwrap();
@@ -275,7 +275,7 @@ async fn how_messages_were_received_comes_back(subject: &mut Subject) {
     assert!(reputation.obey(Channel::Email, &stop, at(5)));
     let commit = Commit { reputation: Some(reputation.clone()), ..Commit::default() };
     subject.store().commit(commit).await.unwrap();
-    subject.reopen();
+    subject.reopen().await;
     assert_eq!(subject.store().reputation().await.unwrap(), reputation);
     let lines = subject.store().export(None, 100).await.unwrap();
     assert!(lines.iter().any(|line| line.key == "meta/reputation"), "it moves with the store");
@@ -300,7 +300,7 @@ async fn a_long_case_shrinks_again(subject: &mut Subject) {
         held.revision = revision;
         held.flags = (0..flags).map(|n| format!("flag {n}")).collect();
         subject.store().commit(step(&held)).await.unwrap();
-        subject.reopen();
+        subject.reopen().await;
         assert_eq!(subject.store().case(&held.id).await.unwrap(), Some(held.clone()));
     }
 }
@@ -314,7 +314,7 @@ async fn a_closed_store_takes_nothing(subject: &mut Subject) {
     let refused = store.append(vec![webhook("b", 9)]).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     drop(store);
-    subject.reopen();
+    subject.reopen().await;
     assert!(subject.store().health().is_ok());
     assert_eq!(subject.store().inbox(at(0), 9).await.unwrap().len(), 1);
 }

@@ -48,7 +48,7 @@ async fn effects_are_claimed_once_in_the_order_of_their_time(subject: &mut Subje
 async fn a_later_run_learns_who_had_begun(subject: &mut Subject) {
     ask(&*subject.store(), vec![nth(1, 10), nth(2, 20), nth(3, 30)]).await;
     subject.store().claim(at(10), 9).await.unwrap();
-    subject.reopen();
+    subject.reopen().await;
     let store = subject.store();
     let second = store.claim(at(20), 9).await.unwrap();
     assert_eq!(ids(&second), [nth(1, 10).id, nth(2, 20).id]);
@@ -56,7 +56,7 @@ async fn a_later_run_learns_who_had_begun(subject: &mut Subject) {
     assert_eq!(second[1].claimed_by, None);
     assert!(store.claim(at(20), 9).await.unwrap().is_empty());
     drop(store);
-    subject.reopen();
+    subject.reopen().await;
     let third = subject.store().claim(at(30), 9).await.unwrap();
     assert_eq!(ids(&third), [nth(1, 10).id, nth(2, 20).id, nth(3, 30).id]);
     assert!(third[0].claimed_by > Some(first_run), "the second run claimed it last");
@@ -73,7 +73,7 @@ async fn a_retried_effect_comes_back_at_its_time(subject: &mut Subject) {
     assert!(store.claim(at(69), 9).await.unwrap().is_empty());
     assert_eq!(store.next_due().await.unwrap(), Some(at(70)));
     drop(store);
-    subject.reopen();
+    subject.reopen().await;
     let again = subject.store().claim(at(70), 9).await.unwrap();
     assert_eq!(again, [OutboxEntry { effect: nth(1, 10), tries: 1, claimed_by: None }]);
 }
@@ -85,7 +85,7 @@ async fn only_what_nobody_has_begun_can_be_taken_back(subject: &mut Subject) {
     let back = Commit { cancelled: vec![begun.clone(), waits, gone], ..Commit::default() };
     subject.store().commit(back).await.unwrap();
     assert_eq!(subject.store().backlog().await.unwrap().outbox, 1);
-    subject.reopen();
+    subject.reopen().await;
     let cancelled = Commit { cancelled: vec![begun.clone()], ..Commit::default() };
     subject.store().commit(cancelled).await.unwrap();
     let left = subject.store().claim(at(99), 9).await.unwrap();
@@ -135,7 +135,7 @@ async fn the_next_time_covers_effects(subject: &mut Subject) {
     assert_eq!(subject.store().next_due().await.unwrap(), Some(at(30)));
     subject.store().claim(at(30), 9).await.unwrap();
     assert_eq!(subject.store().next_due().await.unwrap(), Some(at(40)), "it is under way");
-    subject.reopen();
+    subject.reopen().await;
     assert_eq!(subject.store().next_due().await.unwrap(), Some(at(30)), "it is to be looked at");
 }
 

@@ -46,7 +46,7 @@ async fn bless() {
 }
 
 /// Everything that was written is still read; a field that came later has its default.
-fn holds(found: &Value, expected: &Value) -> bool {
+pub(crate) fn holds(found: &Value, expected: &Value) -> bool {
     match (found, expected) {
         (Value::Object(found), Value::Object(expected)) => expected
             .iter()

@@ -29,7 +29,7 @@ async fn appended_inputs_come_in_order(subject: &mut Subject) {
     assert_eq!(first, [New(1), New(2)]);
     assert_eq!(store.append(vec![webhook("c", 9)]).await.unwrap(), [New(3)]);
     drop(store);
-    subject.reopen();
+    subject.reopen().await;
     assert_eq!(ids(subject, 0).await, ["b", "a", "c"]);
     assert_eq!(subject.store().append(vec![webhook("d", 9)]).await.unwrap(), [New(4)]);
     let two = subject.store().inbox(at(0), 2).await.unwrap();
@@ -46,7 +46,7 @@ async fn duplicates_are_told_apart_by_source_and_id(subject: &mut Subject) {
     let twice = vec![webhook("a", 9), webhook("a", 10), other.clone()];
     assert_eq!(store.append(twice).await.unwrap(), [New(1), Duplicate, New(2)]);
     drop(store);
-    subject.reopen();
+    subject.reopen().await;
     let store = subject.store();
     let again = store.append(vec![other, webhook("a", 9), webhook("b", 9)]).await.unwrap();
     assert_eq!(again, [Duplicate, Duplicate, New(3)]);
@@ -91,7 +91,7 @@ async fn a_deferred_input_comes_back_at_its_time(subject: &mut Subject) {
     assert_eq!(store.next_due().await.unwrap(), Some(at(30)));
     assert_eq!(ids(subject, 30).await, ["b", "c"]);
     drop(store);
-    subject.reopen();
+    subject.reopen().await;
     assert_eq!(ids(subject, 60).await, ["a", "b", "c"], "by number again");
     let entry = subject.store().inbox(at(60), 9).await.unwrap().remove(0);
     assert_eq!((entry.tries, entry.not_before), (1, Some(at(60))));
@@ -103,7 +103,7 @@ async fn a_deferred_input_comes_back_at_its_time(subject: &mut Subject) {
 async fn a_body_of_one_mebibyte_comes_back(subject: &mut Subject) {
     let big = webhook("big", 1 << 20);
     subject.store().append(vec![big.clone()]).await.unwrap();
-    subject.reopen();
+    subject.reopen().await;
     let store = subject.store();
     assert_eq!(store.inbox(at(0), 9).await.unwrap()[0].record, big);
     store.commit(Commit { applied: vec![1], ..Commit::default() }).await.unwrap();

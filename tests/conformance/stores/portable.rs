@@ -38,7 +38,7 @@ async fn sled_to_memory_to_sled_is_the_same() {
     }
     assert_eq!(all(&*to.store(), 1_000).await, first);
     for subject in [&from, &via, &to] {
-        subject.check().unwrap();
+        subject.check().await.unwrap();
     }
     let (a, b) = (from.store(), to.store());
     assert_eq!(a.link_key().await.unwrap(), b.link_key().await.unwrap());
@@ -87,7 +87,7 @@ async fn an_import_can_be_repeated_and_goes_on(subject: &mut Subject) {
     let records = all(&*other.store(), 10_000).await;
     let (first, rest) = records.split_at(10);
     subject.store().import(first.to_vec()).await.unwrap();
-    subject.reopen();
+    subject.reopen().await;
     let refused = subject.store().import(rest.to_vec()).await;
     assert!(refused.is_err(), "a page in the middle is no beginning");
     for page in [first, rest] {

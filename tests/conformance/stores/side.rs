@@ -34,7 +34,7 @@ async fn found_by_key_time_group_and_due_time(subject: &mut Subject) {
     let writes = vec![of("a", 1, "x/y", 90), of("b", 2, "x", 50), of("c", 3, "x/y", 70)];
     store.write_sides(writes).await.unwrap();
     drop(store);
-    subject.reopen();
+    subject.reopen().await;
     let store = subject.store();
     let found = store.side(SideTable::Audit, "b").await.unwrap().unwrap();
     assert_eq!((found.body["says"].as_str(), found.revision), (Some("b"), 1));
