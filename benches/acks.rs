@@ -3,9 +3,9 @@
 //! How many signed webhooks a second are acknowledged as durable, over loopback HTTP, by the real
 //! router over the real store; beside a bare axum handler that only reads the body, and beside what
 //! the disk can sync. All in one run on one machine, since only the ratios travel. The worker does
-//! not run: what is measured is the way to the acknowledgement. With `RECOUP_BENCH_POSTGRES` (the URL
-//! of an empty schema) the store is in PostgreSQL. The load comes from the same
-//! process, and shares its cores with the server, in both cases alike.
+//! not run: what is measured is the way to the acknowledgement. With `RECOUP_BENCH_POSTGRES`, the
+//! URL of an empty schema, the store is in PostgreSQL. The load comes from the same process, and
+//! shares its cores with the server, in both cases alike.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
 #![expect(
     clippy::unwrap_used,

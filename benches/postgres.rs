@@ -1,9 +1,8 @@
 //! The store in PostgreSQL: `cargo bench --bench postgres`.
 //!
 //! How many inputs of a webhook's size a second are durable, and how many effects are claimed, over
-//! a server that is named by `RECOUP_BENCH_POSTGRES` (a URL of an empty schema); beside what a plain
-//! loop of one-row commits on the same server does. All in one run on one machine, since only the
-//! ratios travel.
+//! a server that is named by `RECOUP_BENCH_POSTGRES`, the URL of an empty schema. All in one run on
+//! one machine, since only the ratios travel: many writers against one, four workers against one.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
 #![expect(
     clippy::unwrap_used,
