@@ -283,14 +283,34 @@ async fn held<'a>(
     Ok(held)
 }
 
+/// Effects, column by column.
+#[derive(Default)]
+struct EffectRows {
+    id: Vec<String>,
+    place: Vec<i64>,
+    ready_at: Vec<i64>,
+    ready_text: Vec<String>,
+    record: Vec<String>,
+    tries: Vec<i32>,
+    claimed_by: Vec<Option<i64>>,
+}
+
+/// What waits, column by column.
+#[derive(Default)]
+struct WaitingRows {
+    number: Vec<i64>,
+    tries: Vec<i32>,
+    ready_at: Vec<Option<i64>>,
+    not_before: Vec<Option<String>>,
+}
+
 /// Rows of effects, inputs, ledgers and of what waits.
 #[derive(Default)]
 struct Rest {
-    effects: (Vec<String>, Vec<i64>, Vec<i64>, Vec<String>, Vec<String>),
-    effects_too: (Vec<i32>, Vec<Option<i64>>),
+    effects: EffectRows,
     inputs: (Vec<i64>, Vec<String>, Vec<String>),
     ledger: (Vec<String>, Vec<i64>, Vec<String>),
-    waiting: (Vec<i64>, Vec<i32>, Vec<Option<i64>>, Vec<Option<String>>),
+    waiting: WaitingRows,
     counters: (Vec<&'static str>, Vec<i64>),
 }
 
@@ -331,14 +351,14 @@ async fn put(conn: &Conn, fresh: Vec<(String, Value)>) -> Result<(), StoreError>
 
 impl Rest {
     fn effect(&mut self, key: &str, row: &EffectRow) -> Result<(), StoreError> {
-        let (ids, places, ready, texts, records) = &mut self.effects;
-        ids.push(keys::last_part(key).to_owned());
-        places.push(big(row.order));
-        ready.push(keys::millis(row.ready_at));
-        texts.push(row.ready_at.to_string());
-        records.push(json(key, &row.effect)?);
-        self.effects_too.0.push(i32::try_from(row.tries).unwrap_or(i32::MAX));
-        self.effects_too.1.push(row.claimed_by.map(big));
+        let rows = &mut self.effects;
+        rows.id.push(keys::last_part(key).to_owned());
+        rows.place.push(big(row.order));
+        rows.ready_at.push(keys::millis(row.ready_at));
+        rows.ready_text.push(row.ready_at.to_string());
+        rows.record.push(json(key, &row.effect)?);
+        rows.tries.push(i32::try_from(row.tries).unwrap_or(i32::MAX));
+        rows.claimed_by.push(row.claimed_by.map(big));
         Ok(())
     }
 
@@ -356,10 +376,11 @@ impl Rest {
                 self.ledger.2.push(json(key, entry.as_ref())?);
             }
             Value::Waiting(waiting) => {
-                self.waiting.0.push(number);
-                self.waiting.1.push(i32::try_from(waiting.tries).unwrap_or(i32::MAX));
-                self.waiting.2.push(waiting.not_before.map(keys::millis));
-                self.waiting.3.push(waiting.not_before.map(|at| at.to_string()));
+                let rows = &mut self.waiting;
+                rows.number.push(number);
+                rows.tries.push(i32::try_from(waiting.tries).unwrap_or(i32::MAX));
+                rows.ready_at.push(waiting.not_before.map(keys::millis));
+                rows.not_before.push(waiting.not_before.map(|at| at.to_string()));
             }
             _ => {}
         }
@@ -367,13 +388,20 @@ impl Rest {
     }
 
     async fn put(&self, conn: &Conn) -> Result<(), StoreError> {
-        let (ids, places, ready, texts, records) = &self.effects;
-        let (tries, claimed) = &self.effects_too;
+        let rows = &self.effects;
         conn.execute(
             "INSERT INTO effects (id, place, ready_at, ready_text, record, tries, claimed_by)
              SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[],
                  $6::integer[], $7::bigint[])",
-            &[ids, places, ready, texts, records, tries, claimed],
+            &[
+                &rows.id,
+                &rows.place,
+                &rows.ready_at,
+                &rows.ready_text,
+                &rows.record,
+                &rows.tries,
+                &rows.claimed_by,
+            ],
         )
         .await?;
         let (numbers, seen, records) = &self.inputs;
@@ -390,11 +418,11 @@ impl Rest {
             &[cases, sequences, records],
         )
         .await?;
-        let (numbers, tries, ready, texts) = &self.waiting;
+        let rows = &self.waiting;
         conn.execute(
             "INSERT INTO waiting (number, tries, ready_at, not_before)
              SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[], $4::text[])",
-            &[numbers, tries, ready, texts],
+            &[&rows.number, &rows.tries, &rows.ready_at, &rows.not_before],
         )
         .await?;
         let (names, next) = &self.counters;
