@@ -2,6 +2,8 @@
 //!
 //! `RECOUP_CASES=100000 cargo test --test it many -- --ignored --nocapture`
 
+#![expect(clippy::disallowed_methods, reason = "what it costs is measured by the real clock")]
+
 use std::time::{Duration, Instant};
 
 use recoup::core::case::{Case, RecoveredBy, State};

@@ -82,83 +82,58 @@ pub(super) fn deeds(view: &CaseView) -> Vec<Value> {
 
 fn one(name: &str, view: &CaseView) -> Deed {
     let case = &view.case;
-    let amount = money(case.amount);
     match name {
-        "link" => deed(
-            "link",
-            "Copy link…",
-            "Show the link",
-            "Shows the address of this customer's page, to be sent by hand. Nothing is sent, and \
-             nothing changes."
-                .to_owned(),
-        ),
-        "mark-paid" => deed(
-            "mark-paid",
-            "Mark paid…",
-            "It was paid elsewhere",
-            format!(
-                "Records at {} that {amount} was paid elsewhere, and ends the case as recovered. \
-                 The customer is thanked. This cannot be undone.",
-                case.gateway
-            ),
-        ),
+        "link" => deed("link", "Copy link…", "Show the link", LINK.to_owned()),
+        "mark-paid" => deed("mark-paid", "Mark paid…", "It was paid elsewhere", mark_paid(case)),
         "note" => Deed {
             field: Field::Words,
             ask: "Note",
-            ..deed(
-                "note",
-                "Note…",
-                "Keep the note",
-                "Writes a line into the timeline. Nothing else happens.".to_owned(),
-            )
+            ..deed("note", "Note…", "Keep the note", NOTE.to_owned())
         },
         "pause" => Deed {
             field: Field::Until,
             ask: "Until (may stay empty)",
-            ..deed(
-                "pause",
-                "Pause…",
-                "Pause",
-                "No attempt and no message until the morning of that day; without a day, until \
-                 somebody resumes it. Messages that wait are taken back."
-                    .to_owned(),
-            )
+            ..deed("pause", "Pause…", "Pause", PAUSE.to_owned())
         },
-        "resume" => Deed {
-            look: "primary",
-            ..deed(
-                "resume",
-                "Resume…",
-                "Resume",
-                "Goes on where it was held: the next attempt is planned anew.".to_owned(),
-            )
-        },
+        "resume" => {
+            Deed { look: "primary", ..deed("resume", "Resume…", "Resume", RESUME.to_owned()) }
+        }
         "retry" => {
             Deed { look: "primary", ..deed("retry", "Retry now…", "Charge now", retry(view)) }
         }
-        "write" => deed(
-            "write",
-            "Send link…",
-            "Send it",
-            format!(
-                "Writes to the customer now with the link to their page, about {amount}, on the \
-                 first channel that reaches them. Where the contact policy allows no message yet, \
-                 it waits until it does."
-            ),
-        ),
+        "write" => deed("write", "Send link…", "Send it", write(case)),
         _ => Deed {
             look: "danger",
             field: Field::Words,
             ask: "Why (kept in the timeline)",
-            ..deed(
-                "stop",
-                "Stop…",
-                "Stop this case",
-                "No more attempts and no more messages for this invoice. This cannot be undone."
-                    .to_owned(),
-            )
+            ..deed("stop", "Stop…", "Stop this case", STOP.to_owned())
         },
     }
+}
+
+const LINK: &str = "Shows the address of this customer's page, to be sent by hand. Nothing is sent, \
+                    and nothing changes.";
+const NOTE: &str = "Writes a line into the timeline. Nothing else happens.";
+const PAUSE: &str = "No attempt and no message until the morning of that day; without a day, until \
+                     somebody resumes it. Messages that wait are taken back.";
+const RESUME: &str = "Goes on where it was held: the next attempt is planned anew.";
+const STOP: &str = "No more attempts and no more messages for this invoice. This cannot be undone.";
+
+fn mark_paid(case: &Case) -> String {
+    format!(
+        "Records at {} that {} was paid elsewhere, and ends the case as recovered. The customer is \
+         thanked. This cannot be undone.",
+        case.gateway,
+        money(case.amount)
+    )
+}
+
+fn write(case: &Case) -> String {
+    format!(
+        "Writes to the customer now with the link to their page, about {}, on the first channel \
+         that reaches them. Where the contact policy allows no message yet, it waits until it does.",
+        money(case.amount)
+    )
 }
 
 fn retry(view: &CaseView) -> String {
