@@ -287,12 +287,13 @@ impl Stepper<'_> {
         self.remember_payment(payment);
         let earlier = self.case.paid_by.clone().filter(|by| by != BY_HAND);
         self.case.paid_by.get_or_insert_with(|| payment.clone());
-        if self.policy.billing().is_some_and(|g| g.capabilities.pays_invoice_once) {
+        let kept = |a: &Attempt| a.outcome == AttemptOutcome::Approved && !a.refunded;
+        let ours = self.case.attempts.iter().rposition(kept);
+        let once = self.policy.billing().is_some_and(|g| g.capabilities.pays_invoice_once);
+        if once && !ours.is_some_and(|index| self.is_unknown_to_billing(index)) {
             // It took no second payment; of ours elsewhere the answer to marking it paid tells.
             return;
         }
-        let kept = |a: &Attempt| a.outcome == AttemptOutcome::Approved && !a.refunded;
-        let ours = self.case.attempts.iter().rposition(kept);
         if let Some(index) = ours {
             self.case.recovered_by = Some(RecoveredBy::Elsewhere);
             self.give_back(index, "the invoice was paid at the billing gateway too");
@@ -303,6 +304,12 @@ impl Stepper<'_> {
                  recoup: give one of the two back"
             ));
         }
+    }
+
+    /// Whether an attempt took money of which the billing gateway was told nothing: elsewhere, and
+    /// after the subscription was cancelled.
+    fn is_unknown_to_billing(&self, index: usize) -> bool {
+        self.case.state != State::Recovered && !self.case.attempts[index].charge.billing
     }
 
     /// The attempt of ours that an event names. A key names one attempt; a payment of the gateway

@@ -198,6 +198,19 @@ fn a_success_after_the_subscription_was_cancelled_is_told() {
 }
 
 #[test]
+fn who_pays_after_a_cancellation_gets_back_what_we_took_elsewhere() {
+    let (mut story, _, order) = in_flight_elsewhere();
+    story.event(of_invoice(EventKind::SubscriptionCancelled));
+    let charge = story.effects.iter().position(|e| matches!(e.order, Order::Charge(_))).unwrap();
+    story.effects.swap(0, charge);
+    story.answer(Outcome::Charge(approved("ch_9")));
+    assert_eq!(refunds(&story), [], "a person decides");
+    // The billing gateway takes one payment of an invoice, and knows nothing of ours.
+    story.event(paid(None, "pi_by_hand"));
+    assert_eq!(refunds(&story), [order.attempt]);
+}
+
+#[test]
 fn what_the_bank_wants_confirmed_is_asked_of_the_customer() {
     let story = Story::of(failed(Category::AuthenticationRequired, Advice::Authenticate));
     assert_eq!(story.case.state, State::AwaitingCustomer);
