@@ -13,9 +13,12 @@ fn is_noticed(mutants: &[Mutant], story: fn()) -> bool {
     catch_unwind(story).is_ok() && with(mutants, || catch_unwind(AssertUnwindSafe(story)).is_err())
 }
 
+/// Rules, and the story that needs them.
+type Needs = (&'static [Mutant], fn());
+
 #[test]
 fn each_story_notices_that_its_rule_is_gone() {
-    let stories: [(&[Mutant], fn()); 5] = [
+    let stories: [Needs; 5] = [
         (
             &[Mutant::HorizonFromFirstSend],
             not_found_is_final_only_after_the_horizon_of_the_last_send,

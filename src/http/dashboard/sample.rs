@@ -201,7 +201,7 @@ fn made_up(number: u64, today: Timestamp) -> Case {
         decline: Some(decline(story.category)),
         customer: Some(invoice.clone()),
         description: Some("Plan Pro".to_owned()),
-        arm: Some(if number % 5 == 0 { Arm::Holdout } else { Arm::Smart }),
+        arm: Some(if number.is_multiple_of(5) { Arm::Holdout } else { Arm::Smart }),
         messages: messages.filter(|m| ended_at.is_none_or(|at| m.at < at)).collect(),
         recovered_by: story.by,
         ended_at,
