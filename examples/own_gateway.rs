@@ -334,3 +334,11 @@ api_base = "https://quetzal.example"
 api_key = "not-used"
 webhook_secrets = ["not-used"]
 "#;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn it_runs() {
+        super::main().unwrap();
+    }
+}

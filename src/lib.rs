@@ -14,6 +14,8 @@
 //! | [`sandbox`], [`lab`] | gateways and worlds that are made up, for demo, tests and study |
 //! | [`cli`] | one file a command; puts the concrete parts together |
 //!
+//! A host application mounts it: [`Recoup`] has the router and the future to run.
+//!
 //! ```text
 //! gateway ──signed webhook──▶ http ──verify, dedupe, fsync──▶ inbox ──▶ worker ──▶ core::case
 //!                                                                         │           │ pure
@@ -37,3 +39,5 @@ pub mod sandbox;
 pub mod store;
 pub mod telemetry;
 pub mod worker;
+
+pub use cli::embed::Recoup;

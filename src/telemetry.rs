@@ -6,9 +6,12 @@
 //! in a log line (design I10; `tests/pii` holds it). Logs go to stderr, data to stdout.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use futures::future::BoxFuture;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tracing_subscriber::EnvFilter;
 
 use crate::core::card_number;
@@ -75,18 +78,115 @@ pub fn start_metrics() -> Arc<dyn Fn() -> String + Send + Sync> {
     Arc::new(move || handle.render())
 }
 
+/// One merchant's metrics, where several are in one process: what runs inside the scope is counted
+/// there, each with the label `merchant`.
+#[derive(Clone)]
+pub struct Scope {
+    recorder: Arc<PrometheusRecorder>,
+}
+
+impl Scope {
+    /// The scope of this merchant.
+    pub fn of_merchant(name: &str) -> Self {
+        let recorder = PrometheusBuilder::new().add_global_label("merchant", name);
+        let recorder = Arc::new(recorder.build_recorder());
+        metrics::with_local_recorder(&*recorder, describe);
+        Self { recorder }
+    }
+
+    /// Renders them.
+    pub fn render(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
+        let handle = self.recorder.handle();
+        Arc::new(move || handle.render())
+    }
+
+    /// What this future counts is counted here.
+    pub fn around<T>(&self, work: BoxFuture<'static, T>) -> Scoped<T> {
+        Scoped { recorder: self.recorder.clone(), work }
+    }
+
+    /// What these routes count is counted here.
+    pub fn over(&self, routes: axum::Router) -> axum::Router {
+        let scope = self.clone();
+        routes.layer(axum::middleware::from_fn(
+            move |request: axum::extract::Request, next: axum::middleware::Next| {
+                scope.around(Box::pin(next.run(request)))
+            },
+        ))
+    }
+}
+
+/// A future that counts in a scope.
+pub struct Scoped<T> {
+    recorder: Arc<PrometheusRecorder>,
+    work: BoxFuture<'static, T>,
+}
+
+impl<T> Future for Scoped<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let recorder = self.recorder.clone();
+        metrics::with_local_recorder(&*recorder, || self.work.as_mut().poll(context))
+    }
+}
+
+/// What `/metrics` says of each: with a unit where it has one. A test holds that none is left out.
 fn describe() {
-    use metrics::describe_counter;
-    describe_counter!("recoup_webhooks_total", "Webhooks by gateway and outcome.");
-    describe_counter!("recoup_events_refused_total", "Events that open no case, by reason.");
-    describe_counter!("recoup_events_unreadable_total", "Accepted events that cannot be read.");
+    use metrics::{Unit, describe_counter, describe_gauge};
+    describe_counter!("recoup_attempts_total", "Charges by gateway and outcome.");
+    describe_gauge!(
+        "recoup_backup_last_timestamp_seconds",
+        Unit::Seconds,
+        "When the last backup was begun, in seconds since the epoch."
+    );
+    describe_counter!("recoup_backups_total", "Backups by outcome.");
+    describe_counter!("recoup_callbacks_total", "Reports of providers by channel and outcome.");
+    describe_gauge!("recoup_cases", "Cases by state.");
     describe_counter!("recoup_card_numbers_total", "Card numbers that came in; none is kept.");
     describe_counter!("recoup_declines_unknown_total", "Declines whose code is in no table.");
+    describe_counter!(
+        "recoup_events_missing_total",
+        "Events that a gateway knew and the store did not."
+    );
+    describe_counter!("recoup_events_of_other_mode_total", "Test events at a live key, or live.");
+    describe_counter!("recoup_events_refused_total", "Failures that open no case, by reason.");
+    describe_counter!("recoup_events_unreadable_total", "Accepted events that cannot be read.");
+    describe_gauge!("recoup_held", "1 while a person holds everything.");
+    describe_gauge!("recoup_inbox_waiting", "Inputs that are not applied yet.");
+    describe_counter!("recoup_messages_total", "Messages by channel and outcome.");
+    describe_gauge!(
+        "recoup_oldest_due_age_seconds",
+        Unit::Seconds,
+        "For how long the oldest thing that is due has waited."
+    );
+    describe_gauge!("recoup_outbox_waiting", "Effects that are not done yet, or are under way.");
+    describe_counter!(
+        "recoup_recovered_minor_units_total",
+        "What came back, in minor units of its currency, by what brought it back."
+    );
+    describe_counter!("recoup_webhooks_total", "Webhooks by gateway and outcome.");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_prometheus_reads_is_what_its_tool_wants() {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            metrics::counter!("recoup_webhooks_total", "gateway" => "a", "outcome" => "accepted")
+                .increment(1);
+            metrics::gauge!("recoup_oldest_due_age_seconds").set(1.0);
+        });
+        let text = recorder.handle().render();
+        assert!(text.contains("# HELP recoup_webhooks_total Webhooks by gateway"), "{text}");
+        assert!(text.contains("# TYPE recoup_webhooks_total counter"), "{text}");
+        assert!(text.contains("recoup_webhooks_total{gateway=\"a\",outcome=\"accepted\"} 1"));
+        assert!(text.contains("# TYPE recoup_oldest_due_age_seconds gauge"), "{text}");
+    }
 
     #[test]
     fn a_line_with_a_card_number_is_written_with_its_last_four() {

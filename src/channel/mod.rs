@@ -17,6 +17,7 @@ use crate::message::Rendered;
 pub mod callback;
 pub mod email;
 mod phone;
+pub mod shadow;
 pub mod sms;
 pub mod whatsapp;
 

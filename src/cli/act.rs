@@ -27,6 +27,32 @@ struct On {
     backend: BackendArgs,
 }
 
+/// What actions take that can be on everything.
+#[derive(Debug, clap::Args)]
+struct OnOrAll {
+    /// The case, or its invoice.
+    #[arg(value_name = "CASE", required_unless_present = "all", conflicts_with = "all")]
+    case: Option<String>,
+    /// Everything at once, also what fails from now on.
+    #[arg(long)]
+    all: bool,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+impl OnOrAll {
+    /// The case; `None`: everything.
+    fn one(self) -> Result<On, (bool, BackendArgs)> {
+        match self.case {
+            Some(case) => Ok(On { case, json: self.json, backend: self.backend }),
+            None => Err((self.json, self.backend)),
+        }
+    }
+}
+
 /// Arguments of `retry`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -46,14 +72,16 @@ pub(super) struct RetryArgs {
   recoup pause in_42
   recoup pause in_42 --until 2026-01-31             that day's first moment, in the merchant's zone
   recoup pause in_42 --until 2026-01-31T09:00:00Z
+  recoup pause --all                                the panic switch: holds everything at once
 
 Nothing is charged and nobody is written to meanwhile. An attempt that is under way is still
-looked up.")]
+looked up. --all survives restarts and holds what fails from now on too, until `recoup resume
+--all`; webhooks are taken as ever, and what is paid ends.")]
 pub(super) struct PauseArgs {
     #[command(flatten)]
-    on: On,
+    on: OnOrAll,
     /// Go on by itself then. [default: when resumed]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", conflicts_with = "all")]
     until: Option<String>,
 }
 
@@ -61,10 +89,14 @@ pub(super) struct PauseArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   recoup resume in_42
-  recoup resume case_b3ba9a0e05554a3c7fe2 --json")]
+  recoup resume case_b3ba9a0e05554a3c7fe2 --json
+  recoup resume --all                               ends `recoup pause --all`
+
+After --all each case goes on at a moment of its own within the hour. Cases that were paused one by
+one stay paused.")]
 pub(super) struct ResumeArgs {
     #[command(flatten)]
-    on: On,
+    on: OnOrAll,
 }
 
 /// Arguments of `stop`.
@@ -103,7 +135,11 @@ pub(super) fn retry(args: RetryArgs) -> anyhow::Result<ExitCode> {
 /// Runs `pause`.
 pub(super) fn pause(args: PauseArgs) -> anyhow::Result<ExitCode> {
     let until = args.until.as_deref();
-    finish(backend::run(&args.on.backend, async |backend| {
+    let on = match args.on.one() {
+        Ok(on) => on,
+        Err(all) => return everything(all, Switch::Hold),
+    };
+    finish(backend::run(&on.backend, async |backend| {
         let at = until.map(|text| {
             let wrong = format!("--until {text}: a time reads 2026-01-31 or 2026-01-31T09:00:00Z");
             backend.zone().parse(text).ok_or_else(|| Usage::new(wrong))
@@ -112,13 +148,45 @@ pub(super) fn pause(args: PauseArgs) -> anyhow::Result<ExitCode> {
             Some(at) => json!({ "until": at }),
             None => json!({}),
         };
-        act_by(backend, &args.on, ("pause", body)).await
+        act_by(backend, &on, ("pause", body)).await
     }))
 }
 
 /// Runs `resume`.
 pub(super) fn resume(args: ResumeArgs) -> anyhow::Result<ExitCode> {
-    act(&args.on, "resume", json!({}))
+    match args.on.one() {
+        Ok(on) => act(&on, "resume", json!({})),
+        Err(all) => everything(all, Switch::GoOn),
+    }
+}
+
+/// Which way the switch over everything is set.
+#[derive(Debug, Clone, Copy)]
+enum Switch {
+    Hold,
+    GoOn,
+}
+
+fn everything((json, backend): (bool, BackendArgs), switch: Switch) -> anyhow::Result<ExitCode> {
+    backend::run(&backend, async |backend| {
+        let told = match switch {
+            Switch::Hold => backend.post(&["hold"], &json!({})).await?,
+            Switch::GoOn => backend.delete(&["hold"]).await?,
+        };
+        if json {
+            print_json(&told)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        match told.get("since").and_then(Value::as_str).and_then(|since| since.parse().ok()) {
+            Some(since) => print_line(&format!(
+                "Everything is held since {}: nothing is charged and nobody is written to. \
+                 `recoup resume --all` ends it.",
+                backend.zone().show(since).replace("  ", " ")
+            ))?,
+            None => print_line("Nothing is held: cases go on, each within the hour.")?,
+        }
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 /// Runs `stop`.

@@ -19,9 +19,10 @@ use crate::channel::callback::ses::SesCallbacks;
 use crate::channel::callback::twilio::TwilioCallbacks;
 use crate::channel::callback::whatsapp::WhatsappCallbacks;
 use crate::channel::email::{EmailChannel, Provider};
+use crate::channel::shadow::Silent;
 use crate::channel::sms::{SmsChannel, SmsSettings};
 use crate::channel::whatsapp::{WhatsappChannel, WhatsappSettings};
-use crate::config::{Config, Email, EmailProvider, Secret, Sms, Whatsapp};
+use crate::config::{Config, Email, EmailProvider, Mode, Secret, Sms, Whatsapp};
 use crate::core::customer::Channel;
 
 /// What delivers messages.
@@ -38,7 +39,19 @@ pub(super) fn deliver(config: &Config) -> anyhow::Result<Vec<Arc<dyn Deliver>>> 
     if let Some(settings) = config.whatsapp.as_ref().filter(|_| usable) {
         channels.push(Arc::new(whatsapp(settings).context("set up [whatsapp]")?));
     }
-    Ok(channels)
+    Ok(behind_the_wall(config.mode, channels))
+}
+
+/// In shadow mode nobody gets hold of a channel that is not behind the wall.
+pub(super) fn behind_the_wall(
+    mode: Mode,
+    channels: Vec<Arc<dyn Deliver>>,
+) -> Vec<Arc<dyn Deliver>> {
+    let silent = |channel| Arc::new(Silent::new(channel)) as Arc<dyn Deliver>;
+    match mode {
+        Mode::Live => channels,
+        Mode::Shadow => channels.into_iter().map(silent).collect(),
+    }
 }
 
 fn email(email: &Email, reply_to: &str) -> anyhow::Result<EmailChannel> {

@@ -5,6 +5,7 @@
 //!
 //! What must stay true: nothing else in the program names a concrete gateway or channel.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +15,15 @@ use jiff::Timestamp;
 
 use super::channels;
 use super::serve::Role;
+use crate::channel::Deliver;
 use crate::clock::Clock;
-use crate::config::{Config, GatewayConfig, OutboundWebhook, Secret, StoreUrl, brand, policy};
+use crate::config::{
+    Backup, Config, GatewayConfig, Mode, OutboundWebhook, Secret, StoreUrl, brand, policy,
+};
 use crate::core::case::news::News;
-use crate::core::policy::{Capabilities, Policy};
+use crate::core::customer::Channel;
+use crate::core::ids::GatewayId;
+use crate::core::policy::{Capabilities, GatewayPolicy, NativeRetries, Policy};
 use crate::gateway::history::Completeness;
 use crate::gateway::kinds::Kind;
 use crate::gateway::wire::Timeouts;
@@ -32,6 +38,10 @@ use crate::worker::{
     show_reputation,
 };
 
+/// A worker that has begun no turn for so long gets nowhere: it begins one every few seconds, and
+/// one that reads a batch of events at a gateway that does not answer takes minutes.
+const STANDS_STILL: Duration = Duration::from_secs(900);
+
 /// A service that is ready to run.
 pub(crate) struct Service {
     /// What the routes need.
@@ -44,6 +54,17 @@ pub(crate) struct Service {
     pub(crate) reconciler: Reconciler,
     /// What this process does of it.
     pub(crate) role: Role,
+    /// Copies of the store while it runs.
+    pub(crate) backup: Option<Backup>,
+}
+
+/// What a host application brings along.
+#[derive(Default)]
+pub(crate) struct Own {
+    /// Gateways beside those of the merchant file, or in place of one with the same id.
+    pub(crate) gateways: Vec<Arc<dyn Gateway>>,
+    /// Channels in place of the merchant file's.
+    pub(crate) channels: Vec<Arc<dyn Deliver>>,
 }
 
 /// Builds the service over a store.
@@ -53,8 +74,19 @@ pub(crate) async fn compose(
     clock: Clock,
     metrics: Arc<dyn Fn() -> String + Send + Sync>,
 ) -> anyhow::Result<Service> {
-    let gateways = gateways(config)?;
-    let policy = Arc::new(policy_of(config));
+    compose_with(config, store, (clock, metrics), Own::default()).await
+}
+
+/// The same, with what a host application brings along.
+pub(crate) async fn compose_with(
+    config: &Config,
+    store: Arc<dyn Store>,
+    (clock, metrics): (Clock, Arc<dyn Fn() -> String + Send + Sync>),
+    own: Own,
+) -> anyhow::Result<Service> {
+    let (gateways, policy) = own.gateways(config)?;
+    let (channels, policy) = own.channels(config, policy)?;
+    let policy = Arc::new(policy);
     // Known already: a start writes nothing, also on a disk that is full.
     if store.policy(&policy.version()).await.context("read the policy")?.is_none() {
         store.put_policy(&policy).await.context("keep the policy")?;
@@ -67,7 +99,7 @@ pub(crate) async fn compose(
     let public_url = brand.public_url.clone();
     let stop_links: crate::worker::Links =
         Arc::new(move |case| http::link::unsubscribe_url(&public_url, &link_key, case));
-    let post = BrandedPost::new(brand.clone(), links, channels::deliver(config)?);
+    let post = BrandedPost::new(brand.clone(), links, channels);
     let post = post.with_stop_links(stop_links);
     let by_id = Gateways::new(gateways.iter().cloned());
     let ceilings = config.reminders.ceilings.ceilings();
@@ -108,7 +140,54 @@ pub(crate) async fn compose(
         client_address_header: client_address_header(config)?,
         endpoints,
     };
-    Ok(Service { state, worker, handle, reconciler, role: Role::All })
+    let backup = config.backup.clone();
+    Ok(Service { state, worker, handle, reconciler, role: Role::All, backup })
+}
+
+impl Own {
+    /// All gateways in their order, and the policy that knows what each can do.
+    fn gateways(&self, config: &Config) -> anyhow::Result<(Vec<Arc<dyn Gateway>>, Policy)> {
+        let mut policy = policy_of(config);
+        let own = |id: &GatewayId| self.gateways.iter().find(|gateway| gateway.id() == id);
+        let mut all = Vec::new();
+        for settings in &config.gateways {
+            all.push(match own(&settings.id) {
+                Some(gateway) => behind_the_wall(config.mode, gateway.clone()),
+                None => gateway(config.mode, settings)?,
+            });
+        }
+        let named = |id: &GatewayId| config.gateways.iter().any(|settings| settings.id == *id);
+        let further = self.gateways.iter().filter(|gateway| !named(gateway.id()));
+        all.extend(further.map(|gateway| behind_the_wall(config.mode, gateway.clone())));
+        for gateway in &self.gateways {
+            let capabilities = gateway.capabilities().clone();
+            match policy.gateways.iter_mut().find(|known| known.id == *gateway.id()) {
+                Some(known) => known.capabilities = capabilities,
+                None => policy.gateways.push(GatewayPolicy {
+                    id: gateway.id().clone(),
+                    native_retries: NativeRetries::Observe,
+                    capabilities,
+                    fees: BTreeMap::new(),
+                }),
+            }
+        }
+        Ok((all, policy))
+    }
+
+    /// All channels, and the policy that prefers them as the merchant file says.
+    fn channels(
+        self,
+        config: &Config,
+        mut policy: Policy,
+    ) -> anyhow::Result<(Vec<Arc<dyn Deliver>>, Policy)> {
+        let own: Vec<_> = self.channels.iter().map(|channel| channel.channel()).collect();
+        let usable = |channel: &Channel| own.contains(channel) || config.delivers(*channel);
+        policy.channels = config.reminders.channels.iter().copied().filter(usable).collect();
+        let mut all = channels::deliver(config)?;
+        all.retain(|channel| !own.contains(&channel.channel()));
+        all.extend(channels::behind_the_wall(config.mode, self.channels));
+        Ok((all, policy))
+    }
 }
 
 /// Where events go. The names of events were checked when the file was read.
@@ -121,7 +200,11 @@ fn endpoints(config: &Config) -> Arc<[Endpoint]> {
         events: webhook.events.iter().filter_map(named).collect(),
         private_network: webhook.private_network,
     };
-    config.webhooks.iter().map(endpoint).collect()
+    match config.mode {
+        Mode::Live => config.webhooks.iter().map(endpoint).collect(),
+        // The merchant's systems act on what they are told, and nothing of it happened.
+        Mode::Shadow => Arc::new([]),
+    }
 }
 
 fn client_address_header(config: &Config) -> anyhow::Result<Option<http::HeaderName>> {
@@ -131,7 +214,15 @@ fn client_address_header(config: &Config) -> anyhow::Result<Option<http::HeaderN
 
 /// A client for each gateway of the merchant file, in its order.
 pub(crate) fn gateways(config: &Config) -> anyhow::Result<Vec<Arc<dyn Gateway>>> {
-    config.gateways.iter().map(gateway).collect()
+    config.gateways.iter().map(|settings| gateway(config.mode, settings)).collect()
+}
+
+/// In shadow mode nobody gets hold of a gateway that is not behind the wall.
+fn behind_the_wall(mode: Mode, gateway: Arc<dyn Gateway>) -> Arc<dyn Gateway> {
+    match mode {
+        Mode::Live => gateway,
+        Mode::Shadow => Arc::new(gateway::shadow::ReadOnly::new(gateway)),
+    }
 }
 
 /// The policy of the merchant file.
@@ -167,9 +258,10 @@ fn capabilities(gateway: &GatewayConfig) -> Capabilities {
     profile.map_or_else(|_| Capabilities::default(), |profile| profile.capabilities)
 }
 
-fn gateway(config: &GatewayConfig) -> anyhow::Result<Arc<dyn Gateway>> {
+fn gateway(mode: Mode, config: &GatewayConfig) -> anyhow::Result<Arc<dyn Gateway>> {
     let built = (kind_of(config)?.build)(settings(config), Timeouts::default());
-    built.with_context(|| format!("set up gateway {}", config.id))
+    let built = built.with_context(|| format!("set up gateway {}", config.id))?;
+    Ok(behind_the_wall(mode, built))
 }
 
 /// What a client is made from. Braintree's pair of keys signs in and verifies webhooks too.
@@ -206,6 +298,10 @@ impl Engine for WorkerEngine {
         } else {
             Err(AdvanceError("the worker has stopped; see the log, then restart".to_owned()))
         }
+    }
+
+    fn stands_still(&self) -> Option<Duration> {
+        Some(self.handle.idle_for()).filter(|idle| *idle > STANDS_STILL)
     }
 
     async fn reconcile(

@@ -11,7 +11,7 @@ use clap::Command;
 /// The jobs, and the commands that do them.
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Try it", &["demo", "sandbox", "trigger"]),
-    ("Run it", &["init", "check", "doctor", "whatsapp", "serve"]),
+    ("Run it", &["init", "check", "doctor", "live", "whatsapp", "serve"]),
     ("Look", &["cases", "messages", "explain", "plan", "report", "reconcile", "preview"]),
     ("Act", &["retry", "pause", "resume", "stop", "link", "channels", "policy"]),
     ("Webhooks", &["verify", "parse", "classify", "webhooks"]),

@@ -25,13 +25,17 @@ mod compose;
 mod config;
 mod demo;
 mod doctor;
+pub mod embed;
 mod explain;
 mod export;
 mod forget;
 mod help;
 mod import;
 mod init;
+mod keep;
 mod learning;
+mod live;
+mod merchants;
 mod messages;
 mod offline;
 mod open;
@@ -42,6 +46,7 @@ mod policy;
 mod preview;
 mod reconcile;
 mod report;
+mod run;
 mod sandbox;
 mod serve;
 mod show;
@@ -73,6 +78,8 @@ enum Command {
     Check(check::Args),
     /// Go online and say what is not well, with one fix each.
     Doctor(doctor::Args),
+    /// Leave shadow mode: from then on charge and write.
+    Live(live::Args),
     /// Run the sandbox gateways alone.
     Sandbox(sandbox::Args),
     /// Send one correctly signed webhook.
@@ -167,6 +174,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args),
         Command::Check(args) => check::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Live(args) => live::run(args),
         Command::Sandbox(args) => sandbox::run(args),
         Command::Trigger(args) => trigger::run(args),
         Command::Verify(args) => verify::run(args),

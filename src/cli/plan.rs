@@ -216,7 +216,7 @@ fn around(args: &Args, config: &Config, event: &Event) -> Result<Around, Usage> 
         });
     }
     let (cards, learned, siblings, stopped) = Default::default();
-    Ok(Around { customer, cards, learned, siblings, stopped })
+    Ok(Around { customer, cards, learned, siblings, stopped, held: false })
 }
 
 fn show(args: &Args, plan: &Value, zone: &Zone) -> anyhow::Result<ExitCode> {

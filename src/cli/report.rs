@@ -88,6 +88,20 @@ struct Report {
     cases: u64,
     recovered: u64,
     windows: Vec<Window>,
+    #[serde(default)]
+    shadow: Option<Shadow>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Shadow {
+    in_words: String,
+    money: Vec<Owed>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Owed {
+    owed: Money,
+    paid: Money,
 }
 
 #[derive(Debug, Deserialize)]
@@ -211,8 +225,18 @@ pub(super) fn moment(zone: &Zone, flag: &str, text: Option<&str>) -> Result<Opti
 fn in_words(report: Value) -> anyhow::Result<String> {
     let report =
         Report::deserialize(report).context("read the report that the service answered")?;
-    let Report { cases, recovered, windows } = report;
-    let mut lines = vec![format!("{cases} payments failed; {recovered} are back so far.")];
+    let Report { cases, recovered, windows, shadow } = report;
+    let mut lines = Vec::new();
+    if let Some(Shadow { in_words, money }) = shadow {
+        lines.push(wrap("", None, &in_words));
+        let line = |Owed { owed, paid }: &Owed| format!("  {paid} of {owed} was paid");
+        lines.extend(money.iter().map(line));
+        if cases == 0 {
+            return Ok(lines.join("\n"));
+        }
+        lines.push(String::new());
+    }
+    lines.push(format!("{cases} payments failed; {recovered} are back so far."));
     for window in &windows {
         lines.push(String::new());
         window.tell(&mut lines);

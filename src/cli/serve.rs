@@ -13,19 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::compact;
 use super::compose::{self, Service};
 use super::open::open_store_with;
-use crate::clock::{Clock, real_now};
-use crate::config::{Config, StoreUrl, Surroundings, locate};
-use crate::http::Readiness;
-use crate::store::erase::Erased;
+use crate::clock::Clock;
+use crate::config::{Config, Mode, StoreUrl, Surroundings, locate};
 use crate::store::{Store, StoreError};
-use crate::worker::{Handle, Mend, Reconciler, Worker};
 use crate::{http, telemetry};
 
 /// How long open requests may take after the word to stop.
@@ -35,15 +32,13 @@ const LAST_CALL: Duration = Duration::from_secs(5);
 const OPEN_PATIENCE: Duration = Duration::from_secs(60);
 const OPEN_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often the gateways are asked what they know.
-const COMPARE_EVERY: Duration = Duration::from_secs(24 * 3600);
-
-/// How far back: Stripe tries a webhook for three days.
-const COMPARE_REACH: SignedDuration = SignedDuration::from_hours(4 * 24);
+/// Where several merchants are served when nobody says otherwise.
+const LISTEN: &str = "127.0.0.1:8080";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  recoup serve\n  recoup serve --config shop.toml\n  \
+    recoup serve --config-dir /etc/recoup/merchants --listen 0.0.0.0:8080\n  \
     recoup serve --test-clock 2026-01-01T00:00:00Z   time moves only by POST \
     /api/v1/test-clock/advance\n  recoup serve --role receiver   takes webhooks, and leaves the \
     work to other processes on the same database\n\nStops on Ctrl-C or SIGTERM, within ten \
@@ -52,6 +47,9 @@ pub(super) struct Args {
     /// The merchant file [default: recoup.toml, where there is one].
     #[arg(long, short, value_name = "FILE", env = "RECOUP_CONFIG")]
     config: Option<PathBuf>,
+    /// Several merchants: every .toml file of this folder is one, reached at its public_url.
+    #[arg(long, value_name = "DIR")]
+    config_dir: Option<PathBuf>,
     /// Listen here instead, e.g. 127.0.0.1:8080; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
@@ -82,6 +80,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             "this recoup was built with the feature `mutants`, whose defects charge twice: build \
              it without"
         );
+    }
+    if let Some(dir) = &args.config_dir {
+        let listen = args.listen.as_deref().unwrap_or(LISTEN);
+        return super::merchants::run(dir, listen, args.test_clock);
     }
     let path = locate(args.config);
     let flags = args.listen.map(|listen| ("server.listen".to_owned(), listen));
@@ -118,6 +120,9 @@ async fn serve(
         }
         None => Clock::System,
     };
+    if config.mode == Mode::Shadow {
+        super::live::refuse_cases_at_work(&*store).await?;
+    }
     let metrics = telemetry::start_metrics();
     let service = compose::compose(&config, store, clock.clone(), metrics).await?;
     let service = Service { role, ..service };
@@ -126,6 +131,9 @@ async fn serve(
         .with_context(|| format!("listen on {}", config.server.listen))?;
     let address = listener.local_addr().context("read the address")?;
     tracing::info!(%address, test_clock = clock.is_test(), ?role, "recoup is ready");
+    if config.mode == Mode::Shadow {
+        tracing::warn!("shadow mode: everything is planned, nothing is charged or sent");
+    }
     if config.server.admin_token.is_none() {
         tracing::warn!(
             "dashboard and API are closed: set [server] admin_token, e.g. to {{ env = \
@@ -167,122 +175,44 @@ pub(super) async fn run_service(
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let Service { state, worker, handle, reconciler, role } = service;
-    let store = state.store.clone();
-    if let Some(shared) = store.shared() {
-        shared.wake_on(handle.wake());
-    }
-    let compares = role != Role::Receiver && !state.clock.is_test();
-    let daily = compares.then(|| {
-        let erasing = tokio::spawn(erase_daily(state.clone()));
-        [tokio::spawn(compare_daily(reconciler, store.clone())), erasing]
-    });
-    let readiness = state.readiness.clone();
-    let stopping = CancellationToken::new();
-    let mut worker = tokio::spawn(work(role, worker, store, stopping.clone()));
-    let closing = stopping.clone();
-    let routes = match role {
-        Role::All | Role::Receiver => http::router(state),
-        Role::Worker => http::health_router(state),
+    let routes = match service.role {
+        Role::All | Role::Receiver => http::router(service.state.clone()),
+        Role::Worker => http::health_router(service.state.clone()),
     };
     let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let (stopping, closed) = (CancellationToken::new(), CancellationToken::new());
+    let closing = closed.clone();
     let routes = axum::serve(listener, routes)
         .with_graceful_shutdown(async move { closing.cancelled().await });
     let mut routes = tokio::spawn(async move { routes.await });
-    readiness.ready();
-    let watching = tokio::spawn(tell_when_held(handle, readiness.clone()));
-    tokio::select! {
-        () = stop => {}
-        ended = &mut worker => {
-            // Only a store that refuses ends it before it is told to: fail-stop.
-            readiness.unready("the store refused a write; restart");
-            stopping.cancel();
-            drop(tokio::time::timeout(LAST_CALL, routes).await);
-            return ended.context("run the worker")?.context("keep working");
-        }
+    let mut work = std::pin::pin!(service.run(stopping.clone()));
+    let worked = tokio::select! {
+        () = stop => None,
+        // Only a store that refuses ends it before it is told to: fail-stop.
+        worked = &mut work => Some(worked),
         ended = &mut routes => return ended.context("serve")?.context("serve"),
-    }
-    watching.abort();
-    readiness.unready("stopping");
+    };
+    closed.cancel();
     stopping.cancel();
-    daily.iter().flatten().for_each(|daily| daily.abort());
-    drop(tokio::time::timeout(LAST_CALL, &mut routes).await);
-    routes.abort();
-    worker.await.context("stop the worker")?.context("make the store durable")
-}
-
-/// While the worker holds everything, since the clock jumped, the service is not ready.
-async fn tell_when_held(handle: Handle, readiness: Readiness) {
-    let mut held = handle.held();
-    while held.changed().await.is_ok() {
-        match *held.borrow() {
-            true => readiness.unready("the clock jumped forward: set it back, or restart"),
-            false => readiness.ready(),
+    // Requests that are under way may still ask the worker for something: both end together.
+    let last_call = async {
+        drop(tokio::time::timeout(LAST_CALL, &mut routes).await);
+        routes.abort();
+    };
+    match worked {
+        Some(worked) => {
+            last_call.await;
+            worked.context("keep working")
         }
-    }
-}
-
-/// Works, or leaves it to others and only closes the store in the end.
-async fn work(
-    role: Role,
-    worker: Worker,
-    store: Arc<dyn Store>,
-    stop: CancellationToken,
-) -> Result<(), StoreError> {
-    if role != Role::Receiver {
-        return worker.run(stop).await;
-    }
-    drop(worker);
-    stop.cancelled().await;
-    store.close().await
-}
-
-/// Once a day: what the gateways know of the last days and we do not is taken in, as its webhook
-/// would have been. Nothing runs under a test clock, whose days are no days of the gateways.
-async fn compare_daily(reconciler: Reconciler, store: Arc<dyn Store>) {
-    if !reconciler.can_ask() {
-        return;
-    }
-    let mut days = tokio::time::interval(COMPARE_EVERY);
-    // The first tick is now: the gap of the time in which nothing ran.
-    loop {
-        days.tick().await;
-        if !is_the_one(&*store).await {
-            continue;
-        }
-        let since = real_now() - COMPARE_REACH;
-        if let Err(error) = reconciler.compare(since, Mend::Repair).await {
-            tracing::warn!(%error, "could not compare with the gateways; again in a day");
-        }
-    }
-}
-
-/// Of several processes one does what is done once a day.
-async fn is_the_one(store: &dyn Store) -> bool {
-    match store.shared() {
-        None => true,
-        Some(shared) => shared.lead().await.unwrap_or(false),
-    }
-}
-
-/// Once a day: what is older than the merchant file allows is erased.
-async fn erase_daily(state: http::AppState) {
-    let mut days = tokio::time::interval(COMPARE_EVERY);
-    loop {
-        days.tick().await;
-        if !is_the_one(&*state.store).await {
-            continue;
-        }
-        match http::expire(&state).await {
-            Ok(erased) if erased == Erased::default() => {}
-            Ok(erased) => tracing::info!(?erased, "erased what was old"),
-            Err(error) => tracing::warn!(%error, "could not erase what is old; again in a day"),
+        None => {
+            let (worked, ()) = tokio::join!(work, last_call);
+            worked.context("make the store durable")
         }
     }
 }
 
 /// Comes true on Ctrl-C or SIGTERM.
-async fn asked_to_stop() {
+pub(super) async fn asked_to_stop() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

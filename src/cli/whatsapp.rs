@@ -99,6 +99,20 @@ fn prepare(
     Ok((all, channels::whatsapp(section).context("set up [whatsapp]")?))
 }
 
+/// Every template of the merchant's texts with WhatsApp's state of it.
+pub(super) async fn states(
+    config: &Config,
+    channel: &WhatsappChannel,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let wanted = templates(&brand(config)).context("render the templates")?;
+    let known = channel.templates().await?;
+    let state = |template: &Template| {
+        let state = state_of(template, &known).map_or("MISSING", |known| known.status.as_str());
+        (format!("{} {}", template.language, template.name), state.to_owned())
+    };
+    Ok(wanted.iter().map(state).collect())
+}
+
 fn state_of<'a>(template: &Template, known: &'a [KnownTemplate]) -> Option<&'a KnownTemplate> {
     known.iter().find(|k| k.name == template.name && k.language == template.language)
 }

@@ -73,7 +73,7 @@ const ANY: Kind = Kind::Text(text::any);
 
 /// The top of the file.
 pub(super) const ROOT: &[Key] = &[
-    key("mode", Kind::Choice { known: &["live"], later: &["shadow", "remind_only"] }),
+    key("mode", Kind::Choice { known: &["live", "shadow"], later: &["remind_only"] }),
     required("merchant", Kind::Table(MERCHANT)),
     key("server", Kind::Table(SERVER)),
     key("store", Kind::Table(STORE)),
@@ -88,6 +88,7 @@ pub(super) const ROOT: &[Key] = &[
     key("email", Kind::Table(EMAIL)),
     key("sms", Kind::Table(SMS)),
     key("whatsapp", Kind::Table(WHATSAPP)),
+    key("backup", Kind::Table(BACKUP)),
     key("webhooks", Kind::List(&Kind::Table(WEBHOOK))),
 ];
 
@@ -244,6 +245,13 @@ const EMAIL: &[Key] = &[
     key("sns_topics", Kind::List(&Kind::Text(text::sns_topic))),
     key("configuration_set", ANY),
     key("api_base", HTTP_URL),
+    key("dkim_selector", Kind::Text(text::not_empty)),
+];
+
+const BACKUP: &[Key] = &[
+    required("dir", Kind::Text(text::not_empty)),
+    key("every_hours", Kind::Integer(1, 720)),
+    key("keep", Kind::Integer(1, 1_000)),
 ];
 
 const SMS: &[Key] = &[

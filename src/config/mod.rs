@@ -27,6 +27,7 @@ mod retention;
 mod rules;
 mod schema;
 mod secret;
+mod small;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -40,11 +41,11 @@ pub use keys::all_paths;
 pub use policy::{brand, policy};
 pub use retention::Retention;
 pub use schema::{
-    Access, Amount, Config, Email, EmailProvider, FinalAction, GatewayConfig, GatewayKind,
-    Merchant, Mode, OutboundWebhook, Reminders, Retries, Server, Sms, Step, StoreSettings,
-    StoreUrl, Whatsapp,
+    Amount, Config, Email, EmailProvider, FinalAction, GatewayConfig, GatewayKind, Merchant, Mode,
+    OutboundWebhook, Reminders, Retries, Server, Sms, Step, StoreSettings, StoreUrl, Whatsapp,
 };
 pub use secret::Secret;
+pub use small::{Access, Backup};
 
 use crate::message::Texts;
 use report::{Report, Trouble};

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::schema::{Config, GatewayConfig, Retries};
+use super::schema::{Config, GatewayConfig, Mode, Retries};
 use crate::core::customer::Channel;
 use crate::core::money::Currency;
 use crate::core::policy::{CampaignStep, Capabilities, GatewayPolicy, Policy, Schedule};
@@ -79,5 +79,6 @@ pub fn policy(config: &Config, capabilities: impl Fn(&GatewayConfig) -> Capabili
         page: config.page.clone(),
         locale: config.merchant.locale.clone(),
         time_zone: config.merchant.time_zone.clone(),
+        shadow: config.mode == Mode::Shadow,
     }
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::contact::ContactRules;
 use super::error::Problem;
+use super::small::{Access, Backup};
 pub use super::store::{StoreSettings, StoreUrl};
 use super::{retention::Retention, secret::Secret};
 use crate::core::campaign::Audience;
@@ -63,6 +64,9 @@ pub struct Config {
     pub sms: Option<Sms>,
     /// Outgoing WhatsApp messages.
     pub whatsapp: Option<Whatsapp>,
+    /// Copies of the store while the service runs.
+    #[serde(default)]
+    pub backup: Option<Backup>,
     /// Events to the merchant's own systems.
     #[serde(default)]
     pub webhooks: Vec<OutboundWebhook>,
@@ -80,6 +84,8 @@ pub struct Config {
 pub enum Mode {
     /// It does.
     Live,
+    /// It only plans: nothing is charged, nothing is sent.
+    Shadow,
 }
 
 /// `[merchant]`.
@@ -367,16 +373,6 @@ pub struct FinalAction {
     pub invoice: InvoiceAction,
 }
 
-/// `[access]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Access {
-    /// Days after the failure from which access should be limited; absent: never.
-    pub grace_days: Option<u32>,
-    /// Signs the banner; without it there is none.
-    pub banner_secret: Option<Secret>,
-}
-
 /// `[email]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -399,6 +395,9 @@ pub struct Email {
     pub configuration_set: Option<String>,
     /// What is asked in the place of SNS, in a test.
     pub api_base: Option<String>,
+    /// Under which selector the key that signs mails is found: `recoup doctor` looks there.
+    #[serde(default)]
+    pub dkim_selector: Option<String>,
 }
 
 /// Providers of e-mail whose reports are understood.

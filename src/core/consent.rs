@@ -89,6 +89,8 @@ pub struct Contacted {
     pub at: Timestamp,
     /// By which channel; `None` in records of before this was kept.
     pub channel: Option<Channel>,
+    /// In shadow mode: it would have gone out. Only cases in shadow count it.
+    pub withheld: bool,
 }
 
 /// Older records hold the moment alone.
@@ -96,14 +98,19 @@ pub struct Contacted {
 #[serde(untagged)]
 enum Stored {
     Moment(Timestamp),
-    Whole { at: Timestamp, channel: Option<Channel> },
+    Whole {
+        at: Timestamp,
+        channel: Option<Channel>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        withheld: bool,
+    },
 }
 
 impl From<Stored> for Contacted {
     fn from(stored: Stored) -> Self {
         match stored {
-            Stored::Moment(at) => Self { at, channel: None },
-            Stored::Whole { at, channel } => Self { at, channel },
+            Stored::Moment(at) => Self { at, channel: None, withheld: false },
+            Stored::Whole { at, channel, withheld } => Self { at, channel, withheld },
         }
     }
 }
@@ -112,7 +119,10 @@ impl From<Contacted> for Stored {
     fn from(contacted: Contacted) -> Self {
         match contacted.channel {
             None => Self::Moment(contacted.at),
-            channel => Self::Whole { at: contacted.at, channel },
+            channel => {
+                let Contacted { at, withheld, .. } = contacted;
+                Self::Whole { at, channel, withheld }
+            }
         }
     }
 }

@@ -150,6 +150,12 @@ impl Profile {
 }
 
 impl Customer {
+    /// The messages that count when a case writes: what shadow mode withheld holds back no message
+    /// that is sent.
+    pub fn contacted_by(&self, shadow: bool) -> Vec<Contacted> {
+        self.contacted_at.iter().filter(|c| shadow || !c.withheld).copied().collect()
+    }
+
     /// A customer of whom only the id is known.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), ..Self::default() }

@@ -200,6 +200,9 @@ pub struct MessageOrder {
     /// ends are taken out right before it leaves. Of a thank-you: what is still owed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_owed: Vec<OwedInvoice>,
+    /// In shadow mode: it is written out and kept, and never handed to a provider.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
 }
 
 impl MessageOrder {
@@ -397,6 +400,11 @@ pub enum SendOutcome {
     },
     /// We died between handing it over and hearing of it. It is not sent again.
     Unknown,
+    /// In shadow mode: it was written out, and nothing was sent.
+    Withheld {
+        /// The language that it would have gone out in.
+        locale: String,
+    },
 }
 
 /// The outcome of an effect: the next input of its case.

@@ -329,6 +329,9 @@ pub struct Policy {
     pub locale: String,
     /// Time zone where the customer's is unknown.
     pub time_zone: String,
+    /// Cases are only planned: nothing is charged and nobody is written to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// A share of nothing is left out: policies from before it keep their version.

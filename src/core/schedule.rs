@@ -146,6 +146,12 @@ pub fn soon(now: Timestamp, delay_s: u64, salt: &str, number: u32) -> Timestamp 
     after(now, SignedDuration::from_secs((delay_s + spread) as i64))
 }
 
+/// A moment of a case's own between ten minutes and an hour from now.
+pub fn within_the_hour(now: Timestamp, salt: &str, number: u32) -> Timestamp {
+    let seconds = 600 + pick(3_000, &["hour", salt, &number.to_string()]);
+    after(now, SignedDuration::from_secs(seconds as i64))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

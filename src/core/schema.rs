@@ -242,7 +242,7 @@ one_of! {
         Exhausted, Stopped,
     }
     "RecoveredBy" RecoveredBy { Retry, OtherGateway, CardUpdate, Elsewhere }
-    "AttemptOutcome" AttemptOutcome { Approved, Declined, Error, Unknown }
+    "AttemptOutcome" AttemptOutcome { Approved, Declined, Error, Unknown, Withheld }
     "NativeRetry" NativeRetry { None, Planned }
     "Channel" Channel { Email, Sms, Whatsapp }
     "MessageKind" MessageKind { PaymentFailed, CardUpdate, ConfirmBank, LastNotice, Recovered }

@@ -73,6 +73,8 @@ shown! {
         next: &'a Next,
         /// The policy that it keeps.
         policy_version: &'a str,
+        /// `shadow`: it is only planned; else `live`.
+        mode: &'static str,
         /// Whether it is held out of the smart schedule, or compared with those that are.
         arm: Option<Arm>,
     }
@@ -158,10 +160,12 @@ pub enum StatusView {
     Sent,
     /// The process ended while sending; not sent again.
     Uncertain,
+    /// In shadow mode: it would have gone out.
+    Withheld,
 }
 
 one_of! {
-    "MessageStatus" StatusView { Dropped, Failed, Queued, Sent, Uncertain }
+    "MessageStatus" StatusView { Dropped, Failed, Queued, Sent, Uncertain, Withheld }
 }
 
 impl From<MessageStatus> for StatusView {
@@ -172,6 +176,7 @@ impl From<MessageStatus> for StatusView {
             MessageStatus::Queued => Self::Queued,
             MessageStatus::Sent => Self::Sent,
             MessageStatus::Unknown => Self::Uncertain,
+            MessageStatus::Withheld => Self::Withheld,
         }
     }
 }
@@ -185,6 +190,7 @@ impl StatusView {
             Self::Queued => "queued",
             Self::Sent => "sent",
             Self::Uncertain => "uncertain",
+            Self::Withheld => "withheld",
         }
     }
 }
@@ -263,6 +269,7 @@ impl<'a> From<&'a Case> for CaseView<'a> {
             went_along: case.along.iter().map(Into::into).collect(),
             next: &case.next,
             policy_version: &case.policy_version,
+            mode: if case.shadow { "shadow" } else { "live" },
             arm: case.arm,
         }
     }

@@ -35,6 +35,7 @@ pub mod mercadopago;
 pub mod profile;
 pub mod reach;
 pub mod reference;
+pub mod shadow;
 mod shared;
 pub(crate) mod signature;
 pub mod stripe;
@@ -296,11 +297,27 @@ pub trait Gateway: Send + Sync {
         cannot("list what was captured", "its API has no list of captures by time that is read")
     }
 
+    /// Where the gateway sends its webhooks; `None`: it has no read that tells.
+    async fn endpoints(&self) -> Option<Result<Vec<Endpoint>, CallError>> {
+        None
+    }
+
     /// What the gateway knows since then: its events, and what is owed without having been told.
     /// Where [`Profile::tells_history`] is false there is no such read.
     async fn known_since(&self, _since: Timestamp) -> Result<Vec<Known>, CallError> {
         cannot("read what the gateway knows", "it has no such read")
     }
+}
+
+/// Where a gateway sends its webhooks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The address.
+    pub url: String,
+    /// Whether it sends there at all.
+    pub enabled: bool,
+    /// Which events; `*` is all.
+    pub events: Vec<String>,
 }
 
 /// The answer of a call that a gateway has not got.

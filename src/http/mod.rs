@@ -48,11 +48,13 @@ mod errors;
 mod health;
 pub mod link;
 mod messages;
+mod mounted;
 pub mod pages;
 mod pay;
 mod problem;
 mod refused;
 mod report;
+mod request_id;
 mod unsubscribe;
 mod view;
 mod webhooks;
@@ -82,6 +84,11 @@ pub trait Engine: Send + Sync {
     /// Moves the test clock through every due moment in order, and answers when everything that
     /// was due up to `to` is done.
     async fn advance(&self, to: Timestamp) -> Result<(), AdvanceError>;
+
+    /// For how long the worker has not begun a turn, where that is too long.
+    fn stands_still(&self) -> Option<Duration> {
+        None
+    }
 
     /// Compares what the gateways know since then with the store; takes in what is missing where
     /// `repair` is asked for.
@@ -269,6 +276,8 @@ pub fn router(state: AppState) -> Router {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "wrong method")
         })
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(mounted::lead_here))
+        .layer(middleware::from_fn(request_id::with_id))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(default_header(header::CACHE_CONTROL, "no-store"))
         .layer(default_header(header::REFERRER_POLICY, "no-referrer"))

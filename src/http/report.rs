@@ -15,6 +15,7 @@ use crate::core::case::{RecoveredBy, State as CaseState};
 use crate::core::money::{Currency, Money};
 use crate::core::report::facts::Facts;
 use crate::core::report::select::Span;
+use crate::core::report::shadow::Shadow;
 use crate::core::report::{Counting, Window};
 use crate::core::trial::MILLION;
 use crate::store::StoreError;
@@ -27,6 +28,8 @@ pub(super) struct Recovery {
     currencies: BTreeMap<Currency, Report>,
     /// By the days after the failure, and smart against held out.
     pub(super) windows: Vec<Window>,
+    /// What was only planned.
+    pub(super) shadow: Option<Shadow>,
 }
 
 /// Count and sum of some cases in one currency.
@@ -110,15 +113,19 @@ impl Recovery {
         let now = state.clock.now();
         let held_out = f64::from(state.policy.holdout_ppm) / f64::from(MILLION);
         let mut counting = Counting::new(now, held_out).at_the_fees_of(&state.policy);
-        let (states, currencies, windows) = Default::default();
-        let mut recovery = Self { span, now, states, currencies, windows };
+        let (states, currencies, windows, shadow) = Default::default();
+        let mut recovery = Self { span, now, states, currencies, windows, shadow };
         let shelf = state.book.look_patiently(&state.store).await?;
         for case in shelf.cases().filter(|case| span.holds(case.opened_at)) {
             counting.add(case);
+            if case.withheld.is_some() {
+                continue;
+            }
             *recovery.states.entry(case.state).or_default() += 1;
             recovery.currencies.entry(case.amount.currency).or_default().add(case);
         }
         recovery.windows = counting.finish();
+        recovery.shadow = counting.shadow();
         Ok(recovery)
     }
 
@@ -134,6 +141,7 @@ impl Recovery {
             "recovered": self.states.get(&CaseState::Recovered).copied().unwrap_or(0),
             "currencies": currencies,
             "windows": self.windows,
+            "shadow": self.shadow,
         })
     }
 }

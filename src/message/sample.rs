@@ -82,6 +82,7 @@ pub fn order(kind: MessageKind, channel: Channel, locale: &Locale) -> Option<Mes
         ends_at: at(ENDS_AT),
         subscription_action: SubscriptionAction::Pause,
         also_owed: Vec::new(),
+        withheld: false,
     })
 }
 

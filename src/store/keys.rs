@@ -9,7 +9,7 @@
 //! | records | `card/{key}` `case/{id}` `closed/{case}` `customer/{id}` `effect/{id}` | |
 //! | | `input/{number}` `ledger/{case}/{sequence}` `message/{id}` `policy/{version}` | |
 //! | | `outcome/{number}` `side/{table}/{key}` `waiting/{number}` | |
-//! | of the store | `meta/{name}` | marker, link key, run, test clock, next numbers, learned, |
+//! | of the store | `meta/{name}` | marker, link key, run, test clock, hold, next numbers, learned, |
 //! | | | reputation |
 //! | derived | `x/…` | index rows and counts; rebuilt by an import, never exported |
 //! | parts | `~/{key}/{n}` | of a record that is too long for one row (`store::record`) |
@@ -45,6 +45,8 @@ pub(crate) const LINK_KEY: &str = "meta/link_key";
 pub(crate) const RUN: &str = "meta/run";
 /// The test clock.
 pub(crate) const TEST_CLOCK: &str = "meta/test_clock";
+/// Since when everything is held.
+pub(crate) const HELD: &str = "meta/held";
 /// What was learned from cases that ended.
 pub(crate) const LEARNED: &str = "meta/learned";
 /// What was learned about gateways, when it was last kept whole.

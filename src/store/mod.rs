@@ -37,6 +37,7 @@ pub use list::{Backlog, CaseFilter, Page};
 
 pub mod erase;
 pub mod feed;
+mod freeze;
 mod keys;
 mod list;
 pub mod memory;
@@ -47,6 +48,7 @@ mod rows;
 mod shared;
 mod side;
 pub mod sled;
+pub use freeze::Freeze;
 use record::CURE;
 pub use rows::portable::{ExportRecord, canonical};
 pub use shared::{Returned, Shared};
@@ -468,6 +470,12 @@ pub trait Store: Sides {
     /// Remembers the test clock.
     async fn put_test_clock(&self, now: Timestamp) -> Result<(), StoreError>;
 
+    /// Since when a person holds everything; `None` while nobody does.
+    async fn held_since(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Holds everything from that moment on, or lets everything go on.
+    async fn hold(&self, since: Option<Timestamp>) -> Result<(), StoreError>;
+
     /// Everything, in the order of keys, as records of `recoup export`; at most `limit` behind
     /// `after`, none at the end. With the link key and personal data: a secret.
     async fn export(
@@ -475,6 +483,13 @@ pub trait Store: Sides {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<ExportRecord>, StoreError>;
+
+    /// Holds back all writes of this process until what is given back is dropped, so that an export
+    /// of many pages is of one moment. Reads go on. A store that has its own way of being copied
+    /// refuses.
+    async fn freeze(&self) -> Result<Freeze, StoreError> {
+        Err(StoreError::Refused("it has no copies of one moment: use its database's own".into()))
+    }
 
     /// Takes over exported records. Refused unless the store is empty or holds the same records.
     /// Further pages may follow; the first other write ends the import.

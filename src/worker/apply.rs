@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
@@ -32,6 +33,7 @@ use crate::store::outbound::Endpoint;
 use crate::store::{CaseWrite, Commit, InboxEntry, Returned, Store, StoreError};
 
 mod around;
+mod hold;
 mod learned;
 mod leaving;
 mod outbound;
@@ -57,12 +59,14 @@ pub struct Applier {
     /// What was learned, as the last commit left it; `None`: to be read from the store.
     learned: std::sync::Mutex<Option<Arc<Learned>>>,
     endpoints: Arc<[Endpoint]>,
+    /// A person holds everything.
+    held: AtomicBool,
 }
 
 impl Applier {
     /// An applier that opens new cases under `policy`.
     pub fn new(store: Arc<dyn Store>, gateways: Gateways, policy: Arc<Policy>) -> Self {
-        let (policies, learned) = Default::default();
+        let (policies, learned, held) = Default::default();
         Self {
             store,
             gateways,
@@ -71,6 +75,7 @@ impl Applier {
             policies,
             learned,
             endpoints: Arc::new([]),
+            held,
         }
     }
 

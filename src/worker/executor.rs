@@ -22,6 +22,7 @@ use crate::core::effect::{
     MessageOrder, Order, Outcome, SendOutcome,
 };
 use crate::core::fault::{Mutant, fault};
+use crate::core::ids::GatewayId;
 use crate::gateway::{CallError, Gateway};
 use crate::store::{MessageRecord, OutboxEntry, Returned};
 
@@ -70,6 +71,7 @@ impl Executor {
             }
             Order::Charge(order) => Outcome::Charge(self.charge(order).await),
             Order::Check(order) => Outcome::Checked(self.check(order).await),
+            Order::Send(order) if order.withheld => return self.withhold(entry, order, now),
             Order::Send(order) if begun && !fault(Mutant::MessageTwice) => {
                 return self.uncertain(entry, order, now);
             }
@@ -104,6 +106,7 @@ impl Executor {
         match self.gateways.get(&order.gateway) {
             Some(gateway) => {
                 let outcome = gateway.charge(order).await;
+                count_attempt(&order.gateway, &outcome);
                 if let ChargeOutcome::Declined { decline, .. } = &outcome {
                     count_unknown(&order.gateway, decline);
                 }
@@ -163,7 +166,7 @@ impl Executor {
         }
     }
 
-    fn known(&self, id: &crate::core::ids::GatewayId) -> Result<&Arc<dyn Gateway>, CallError> {
+    fn known(&self, id: &GatewayId) -> Result<&Arc<dyn Gateway>, CallError> {
         self.gateways.get(id).ok_or_else(|| CallError::Permanent {
             what: "reach the gateway",
             why: format!("`{id}` is not configured"),
@@ -190,18 +193,32 @@ impl Executor {
     /// An earlier run had begun to send it: it is not sent again, and it is shown. What it says is
     /// as of now.
     fn uncertain(&self, entry: &OutboxEntry, order: &MessageOrder, now: Timestamp) -> Performed {
-        let to = match order.channel {
-            Channel::Email => &order.contact.email,
-            Channel::Sms | Channel::Whatsapp => &order.contact.phone,
-        };
         let handed = Handed {
-            to: to.clone().unwrap_or_default(),
+            to: to(order),
             said: self.postman.words(&entry.effect.case, order),
             answer: "the process ended while it was being sent".to_owned(),
             ..Handed::of(SendOutcome::Unknown)
         };
         settled(entry, order, handed, now)
     }
+
+    /// In shadow mode: the message as it would have been sent; it is handed to nobody.
+    fn withhold(&self, entry: &OutboxEntry, order: &MessageOrder, now: Timestamp) -> Performed {
+        let said = self.postman.words(&entry.effect.case, order);
+        let locale = said.as_ref().map(|said| said.locale.clone()).unwrap_or_default();
+        let to = to(order);
+        let outcome = SendOutcome::Withheld { locale };
+        settled(entry, order, Handed { to, said, ..Handed::of(outcome) }, now)
+    }
+}
+
+/// The address that a message goes to.
+fn to(order: &MessageOrder) -> String {
+    let to = match order.channel {
+        Channel::Email => &order.contact.email,
+        Channel::Sms | Channel::Whatsapp => &order.contact.phone,
+    };
+    to.clone().unwrap_or_default()
 }
 
 /// What came of a message, with what is kept of it.
@@ -212,6 +229,22 @@ fn settled(entry: &OutboxEntry, order: &MessageOrder, handed: Handed, now: Times
     let message = record(entry, order, &handed, now);
     let outcome = Outcome::Sent(handed.outcome);
     Performed::Done(Box::new(Returned { message, ..returned(entry, outcome) }))
+}
+
+fn count_attempt(gateway: &GatewayId, outcome: &ChargeOutcome) {
+    let outcome = match outcome {
+        ChargeOutcome::Approved { .. } => "approved",
+        ChargeOutcome::Busy { .. } => "busy",
+        ChargeOutcome::Declined { .. } => "declined",
+        ChargeOutcome::InvoiceClosed => "invoice_closed",
+        ChargeOutcome::NotSent { .. } => "not_sent",
+        ChargeOutcome::Pending { .. } => "pending",
+        ChargeOutcome::Refused { .. } => "refused",
+        ChargeOutcome::Unknown { .. } => "unknown",
+    };
+    metrics::counter!("recoup_attempts_total", "gateway" => gateway.to_string(),
+        "outcome" => outcome)
+    .increment(1);
 }
 
 /// What may be logged of a provider's answer: its words may repeat the customer's address.
@@ -227,6 +260,7 @@ fn outcome_word(outcome: &SendOutcome) -> &'static str {
         SendOutcome::Unknown => "uncertain",
         SendOutcome::Unreachable { .. } => "unreachable",
         SendOutcome::Unwanted { .. } => "unwanted",
+        SendOutcome::Withheld { .. } => "withheld",
     }
 }
 
@@ -244,6 +278,7 @@ fn record(
         | SendOutcome::Unwanted { answer } => (MessageStatus::Failed, answer),
         SendOutcome::Sent { answer, .. } => (MessageStatus::Sent, answer),
         SendOutcome::Unknown => (MessageStatus::Unknown, &handed.answer),
+        SendOutcome::Withheld { .. } => (MessageStatus::Withheld, &handed.answer),
     };
     let to = handed.to.clone();
     let blank = MessageRecord {

@@ -16,21 +16,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
-use crate::clock::{Clock, steady};
-use crate::core::effect::{MessageOrder, SendOutcome};
+use crate::clock::{Clock, real_now, steady};
+use crate::core::effect::{MessageOrder, Order, SendOutcome};
 use crate::core::ids::{CaseId, EffectId, GatewayId};
 use crate::gateway::Gateway;
 use crate::message::Rendered;
 use crate::store::{Commit, OutboxEntry, Returned, Store, StoreError};
+use crate::telemetry::Scope;
 
 mod about;
 mod apply;
@@ -55,6 +58,8 @@ const EFFECTS_AT_ONCE: usize = 64;
 const POLL: Duration = Duration::from_secs(5);
 /// How long until a database that is away is tried again.
 const AWAY: Duration = Duration::from_millis(500);
+/// When what is held back is looked at again.
+const HELD_BACK: SignedDuration = SignedDuration::from_hours(1);
 /// How long effects under way may take after the word to stop.
 const GRACE: Duration = Duration::from_secs(8);
 
@@ -123,6 +128,8 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     held: watch::Receiver<bool>,
     wake: Arc<Notify>,
+    /// The second, of real time, in which the last turn began.
+    turned: Arc<AtomicI64>,
 }
 
 impl Handle {
@@ -134,6 +141,16 @@ impl Handle {
     /// What wakes the worker: something may be there to do.
     pub fn wake(&self) -> Arc<Notify> {
         self.wake.clone()
+    }
+
+    /// How long ago the last turn began. One that was never run counts from when it was made.
+    pub fn idle_for(&self) -> Duration {
+        // Where others do the work there is no worker to wait for.
+        if self.commands.is_closed() {
+            return Duration::ZERO;
+        }
+        let seconds = real_now().as_second() - self.turned.load(Ordering::Relaxed);
+        Duration::from_secs(seconds.max(0).unsigned_abs())
     }
 
     /// Waits until everything in the inbox is applied. `false`: the worker has stopped.
@@ -157,11 +174,14 @@ pub struct Worker {
     applier: Applier,
     executor: Arc<Executor>,
     wake: Arc<Notify>,
+    turned: Arc<AtomicI64>,
     commands: mpsc::Receiver<Command>,
     running: JoinSet<(OutboxEntry, Performed)>,
     /// The effects that `running` performs.
     begun: BTreeSet<EffectId>,
     outbound: Option<Outbound>,
+    /// Whose metrics count what is performed, where it is not the process's.
+    scope: Option<Scope>,
     /// What came back and is not applied yet, and what is to be tried again.
     returned: Vec<Returned>,
     again: Vec<(EffectId, Timestamp)>,
@@ -186,19 +206,23 @@ impl Worker {
         let wake = Arc::new(Notify::new());
         let (sender, commands) = mpsc::channel(64);
         let (held, is_held) = watch::channel(false);
-        let handle = Handle { commands: sender, held: is_held, wake: wake.clone() };
+        let turned = Arc::new(AtomicI64::new(real_now().as_second()));
+        let handle =
+            Handle { commands: sender, held: is_held, wake: wake.clone(), turned: turned.clone() };
         let worker = Self {
             store,
             clock,
             applier,
             executor: Arc::new(executor),
             wake,
+            turned,
             commands,
             running: JoinSet::new(),
             outbound: None,
             begun: BTreeSet::new(),
             leads: true,
             in_doubt: false,
+            scope: None,
             returned: Vec::new(),
             again: Vec::new(),
             pace: jump::Watch::default(),
@@ -213,6 +237,13 @@ impl Worker {
     #[must_use]
     pub fn with_outbound(mut self, outbound: Outbound) -> Self {
         self.outbound = Some(outbound);
+        self
+    }
+
+    /// Counts what it performs in this scope.
+    #[must_use]
+    pub fn within(mut self, scope: Scope) -> Self {
+        self.scope = Some(scope);
         self
     }
 
@@ -256,7 +287,9 @@ impl Worker {
 
     /// Does what can be done now. `false`: there was nothing.
     async fn turn(&mut self) -> Result<bool, StoreError> {
+        self.turned.store(real_now().as_second(), Ordering::Relaxed);
         let now = self.clock.now();
+        let on_hold = self.applier.read_hold().await?;
         let mut finished = Vec::new();
         while let Some(one) = self.running.try_join_next() {
             finished.extend(one.ok());
@@ -280,6 +313,7 @@ impl Worker {
         if room > 0 {
             let claimed = self.store.claim(now, room).await?;
             busy |= !claimed.is_empty();
+            let claimed = if on_hold { self.put_back(claimed, now) } else { claimed };
             let vetted = self.applier.vet(claimed, now).await?;
             // Applied by the next turn: first what may leave is under way.
             self.returned.extend(vetted.withdrawn);
@@ -317,12 +351,19 @@ impl Worker {
     fn begin(&mut self, entry: OutboxEntry, now: Timestamp) {
         let executor = self.executor.clone();
         self.begun.insert(entry.effect.id.clone());
-        self.running.spawn(async move {
+        let effect = &entry.effect;
+        let span = tracing::info_span!("effect", case = %effect.case, effect = %effect.id);
+        let work = async move {
             let performing = AssertUnwindSafe(executor.perform(&entry, now));
             let performed = performing.catch_unwind().await;
             let performed = performed.unwrap_or_else(|_| Executor::broken(&entry, now));
             (entry, performed)
-        });
+        };
+        let work = work.instrument(span);
+        match &self.scope {
+            Some(scope) => self.running.spawn(scope.around(Box::pin(work))),
+            None => self.running.spawn(work),
+        };
     }
 
     /// Answers who waits for the inbox to be applied.
@@ -331,6 +372,22 @@ impl Worker {
             // Who asked may have gone.
             let _ = done.send(());
         }
+    }
+
+    /// While everything is held, messages and what would change a subscription wait in the outbox
+    /// (a charge is withdrawn: its case decides anew). What
+    /// settles money that was taken (a look-up, a refund, the mark that it is paid) goes on.
+    fn put_back(&mut self, claimed: Vec<OutboxEntry>, now: Timestamp) -> Vec<OutboxEntry> {
+        let waits = |e: &OutboxEntry| match e.effect.order {
+            Order::AdoptMethod(_) | Order::Close(_) => true,
+            // One that an earlier run had begun may have gone out: that is to be told.
+            Order::Send(_) => e.claimed_by.is_none(),
+            Order::Charge(_) | Order::Check(_) | Order::MarkPaid(_) | Order::Refund(_) => false,
+        };
+        let (waiting, going): (Vec<_>, _) = claimed.into_iter().partition(waits);
+        let later = now + HELD_BACK;
+        self.again.extend(waiting.into_iter().map(|entry| (entry.effect.id, later)));
+        going
     }
 
     /// Applies what finished effects came back with. What the store has no room for is kept until

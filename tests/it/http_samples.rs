@@ -33,6 +33,7 @@ pub(crate) fn case(n: i64) -> Case {
         id,
         revision: 1,
         policy_version: "pol_1".to_owned(),
+        shadow: false,
         arm: None,
         first_refusal: None,
         gateway,

@@ -40,6 +40,7 @@ pub(crate) fn order(kind: MessageKind, locale: &str) -> MessageOrder {
         ends_at: Some("2026-12-04T14:10:00Z".parse().unwrap()),
         subscription_action: SubscriptionAction::Pause,
         also_owed: Vec::new(),
+        withheld: false,
     }
 }
 

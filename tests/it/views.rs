@@ -88,6 +88,7 @@ pub(crate) fn case(invoice: &str, state: State) -> Case {
     Case {
         revision: 1,
         policy_version: "pol_0a1b2c3d4e5f60718293".to_owned(),
+        shadow: false,
         arm: None,
         first_refusal: None,
         invoice: invoice.to_owned(),

@@ -41,8 +41,26 @@ fn every_problem_and_metric_is_documented() {
     let operations = first_cells(&read("docs/OPERATIONS.md"));
     let missing: Vec<_> = metrics.difference(&operations).collect();
     assert!(missing.is_empty(), "docs/OPERATIONS.md does not name {missing:?}");
+    let told = read("src/telemetry.rs");
+    let unsaid: Vec<_> = metrics.iter().filter(|n| !told.contains(&format!("\"{n}\""))).collect();
+    assert!(unsaid.is_empty(), "src/telemetry.rs does not describe {unsaid:?}");
     let gone = operations.iter().filter(|n| n.starts_with("recoup_") && !metrics.contains(*n));
     assert_eq!(gone.collect::<Vec<_>>(), Vec::<&String>::new(), "these metrics are gone");
+}
+
+#[test]
+fn alerts_and_dashboard_ask_for_metrics_that_exist() {
+    let told = read("src/telemetry.rs");
+    let mut asked = BTreeSet::new();
+    for file in ["deploy/alerts.yml", "deploy/alerts_test.yml", "deploy/grafana.json"] {
+        let text = read(file);
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let ours = words.filter(|word| word.starts_with("recoup_"));
+        asked.extend(ours.map(str::to_owned));
+    }
+    assert!(asked.len() >= 10, "{asked:?}");
+    let unknown: Vec<_> = asked.iter().filter(|n| !told.contains(&format!("\"{n}\""))).collect();
+    assert!(unknown.is_empty(), "src/telemetry.rs knows no {unknown:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("channel", &["core", "message", "gateway"]),
     ("config", &["core", "message"]),
     ("sandbox", &["core", "clock"]),
-    ("worker", &["core", "clock", "store", "gateway", "channel", "message"]),
+    ("worker", &["core", "clock", "store", "gateway", "channel", "message", "telemetry"]),
     ("http", &["core", "clock", "store", "gateway", "channel", "message", "lab"]),
     ("lab", &["core", "clock", "store", "gateway", "channel", "message", "config", "worker"]),
 ];

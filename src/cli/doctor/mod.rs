@@ -24,6 +24,9 @@ use crate::gateway::Gateway;
 use crate::gateway::history::Completeness;
 use crate::gateway::wire::{self, Timeouts};
 
+mod dns;
+mod mail;
+mod online;
 mod report;
 
 /// How long the public address may take.
@@ -37,9 +40,11 @@ const PUBLIC_TIME: Duration = Duration::from_secs(10);
   recoup doctor --reconcile                    which events and invoices never arrived?
   recoup doctor --reconcile --since 2026-11-01 --repair
 
-Asks each gateway with a harmless read, the public address, and the service (or, while none runs,
-the store). With --reconcile: the events and open invoices that a gateway knows and the store does
-not, and how complete the store is; --repair takes them in, as their webhooks would have been.
+Asks each gateway with a harmless read, which webhooks it sends where, and what the time is; the
+public address; DNS about the sender of mails; WhatsApp about its templates; and the service (or,
+while none runs, the store). With --reconcile: the events and open invoices that a gateway knows and
+the store does not, and how complete the store is; --repair takes them in, as their webhooks would
+have been.
 Exit code: 0 all is well, 1 something is not, 2 used wrongly.")]
 pub(super) struct Args {
     /// Compare with what the gateways know (those that tell: see the table).
@@ -51,6 +56,9 @@ pub(super) struct Args {
     /// Take in what is missing.
     #[arg(long, requires = "reconcile")]
     repair: bool,
+    /// Ask this resolver about the sender's domain [default: that of /etc/resolv.conf].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    dns: Option<std::net::SocketAddr>,
     /// Print one JSON document: {"ok", "checks", "gateways", "reconcile"}.
     #[arg(long)]
     json: bool,
@@ -112,6 +120,14 @@ fn examine(args: &Args) -> anyhow::Result<ExitCode> {
     super::open::block_on(async {
         ask_gateways(&config, &mut findings).await?;
         findings.checks.push(public_address(&config.merchant.public_url).await);
+        findings.checks.extend(online::clock(&config).await);
+        if let Some(email) = &config.email {
+            let conf = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+            let server = args.dns.unwrap_or_else(|| dns::resolver(&conf));
+            findings.checks.extend(mail::check(email, server).await);
+        }
+        findings.checks.extend(online::templates(&config).await);
+        findings.checks.push(online::mode(&config));
         Ok(())
     })?;
     ask_service(args, since, &mut findings)?;
@@ -148,6 +164,8 @@ async fn ask_gateways(config: &Config, findings: &mut Findings) -> anyhow::Resul
     let gateways = compose::gateways(config)?;
     for (index, (gateway, settings)) in gateways.iter().zip(&config.gateways).enumerate() {
         findings.checks.push(access(gateway.as_ref()).await);
+        let at = format!("{}/webhooks/{}", config.merchant.public_url, gateway.id());
+        findings.checks.extend(online::webhooks(gateway.as_ref(), &at).await);
         if index == 0 {
             findings.checks.push(native_retries(gateway.as_ref(), settings.native_retries));
         }

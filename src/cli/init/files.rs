@@ -98,6 +98,10 @@ pub(super) fn merchant_file(answers: &Answers) -> String {
         "# The merchant file of recoup. `recoup check` validates it; every key:\n\
          # docs/CONFIGURATION.md. Secrets stand in the environment, see .env.example.\n\
          \n\
+         # The first days: everything is planned and shown, nothing is charged or sent.\n\
+         # `recoup report` compares; `recoup live` ends it.\n\
+         mode = \"shadow\"\n\
+         \n\
          [merchant]\n\
          name = {name}\n\
          public_url = {url}     # what links in messages begin with\n\

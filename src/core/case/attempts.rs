@@ -318,7 +318,9 @@ impl Stepper<'_> {
             billing: route.gateway == self.case.gateway,
             network_transaction_id: route.network_transaction_id.clone(),
         };
-        self.hold_card(&route, &id);
+        if !self.case.shadow {
+            self.hold_card(&route, &id);
+        }
         let forced = std::mem::take(&mut self.case.forced);
         self.case.attempts.push(Attempt {
             card: Some(route.card),
@@ -342,6 +344,9 @@ impl Stepper<'_> {
             },
             charge: charge.clone(),
         });
+        if self.case.shadow {
+            return self.withhold_attempt();
+        }
         let text = format!("Attempt {number}: {} through {}.", charge.amount, charge.gateway);
         self.note(EntryKind::AttemptSent, text);
         let why = format!("attempt {number} is in flight at {}", charge.gateway);

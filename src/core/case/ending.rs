@@ -36,7 +36,8 @@ impl Stepper<'_> {
     pub(super) fn plan_last_look(&mut self) {
         let refused = self.case.attempts.iter().filter_map(|a| {
             let gateway = self.policy.gateway(&a.charge.gateway)?;
-            let open = a.outcome == AttemptOutcome::Approved || !gateway.capabilities.look_up;
+            let known = [AttemptOutcome::Approved, AttemptOutcome::Withheld].contains(&a.outcome);
+            let open = known || !gateway.capabilities.look_up;
             let until = a.settled_at? + gateway.capabilities.horizon();
             (!open).then_some(until)
         });

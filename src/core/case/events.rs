@@ -329,7 +329,7 @@ impl Stepper<'_> {
         let rank = |outcome| match outcome {
             AttemptOutcome::Approved => 2,
             AttemptOutcome::Unknown => 1,
-            AttemptOutcome::Declined | AttemptOutcome::Error => 0,
+            AttemptOutcome::Declined | AttemptOutcome::Error | AttemptOutcome::Withheld => 0,
         };
         attempts
             .filter(|(_, a)| a.charge.billing && a.payment.as_ref() == Some(payment))

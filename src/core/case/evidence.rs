@@ -79,7 +79,11 @@ pub(super) fn considered(plan: &Plan) -> Vec<Considered> {
 pub fn lesson(case: &Case, around: &Around, zone: &TimeZone) -> Option<Lesson> {
     let by_schedule = |attempt: &Attempt| attempt.on_schedule && attempt.at >= case.window_from;
     let attempts = case.attempts.as_slice();
-    if case.forced || case.card_updated || attempts.is_empty() || !attempts.iter().all(by_schedule)
+    if case.shadow
+        || case.forced
+        || case.card_updated
+        || attempts.is_empty()
+        || !attempts.iter().all(by_schedule)
     {
         return None;
     }

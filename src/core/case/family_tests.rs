@@ -82,6 +82,7 @@ impl Family {
             learned: Default::default(),
             siblings: together::in_order(siblings),
             stopped: Default::default(),
+            held: false,
         }
     }
 

@@ -83,6 +83,9 @@ fn charge_withdrawn(case: &Case, charge: &ChargeOrder, around: &Around) -> Optio
     if fault(Mutant::ChargesAfterTheEnd) {
         return None;
     }
+    if around.held {
+        return Some("a person holds everything".into());
+    }
     if case.state.is_ended() {
         return Some("the case ended before it was sent".into());
     }
@@ -137,7 +140,7 @@ fn not_now(
     now: Timestamp,
 ) -> Option<String> {
     let place = Place::of(&around.customer, policy);
-    let mut others = around.customer.contacted_at.clone();
+    let mut others = around.customer.contacted_by(case.shadow);
     if let Some(noted) = case.messages.iter().find(|m| m.id == message.id) {
         // The day that it was decided for is the day that it is counted on.
         if !place.is_one_day(noted.at, now) {
@@ -182,6 +185,7 @@ mod tests {
             ends_at: None,
             subscription_action: SubscriptionAction::Keep,
             also_owed: Vec::new(),
+            withheld: false,
         })
     }
 
@@ -197,6 +201,7 @@ mod tests {
             learned: Default::default(),
             siblings: Vec::new(),
             stopped: [Channel::Email].into(),
+            held: false,
         };
         let order = order(&case, &contact);
         // Noon in Bogotá.

@@ -43,6 +43,7 @@ pub mod page;
 mod people;
 mod reminders;
 mod routes;
+mod shadow;
 pub mod step;
 #[cfg(test)]
 mod tests;
@@ -139,6 +140,8 @@ pub enum AttemptOutcome {
     Error,
     /// Nobody knows yet, also while it is in flight.
     Unknown,
+    /// In shadow mode: it would have been made now; nothing was sent.
+    Withheld,
 }
 
 /// One attempt of ours to charge.
@@ -189,6 +192,8 @@ pub enum MessageStatus {
     Sent,
     /// We died while sending; not sent again.
     Unknown,
+    /// In shadow mode: it would have gone out now; nothing was sent.
+    Withheld,
 }
 
 /// One message of a case. What it said is in the store's message record.
@@ -277,6 +282,9 @@ pub struct Case {
     pub revision: u64,
     /// The policy that it began with, and keeps.
     pub policy_version: String,
+    /// It is only planned, for good: nothing is charged for it and nobody is written to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
     /// Whether it is held out of the smart schedule, or compared with those that are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arm: Option<Arm>,

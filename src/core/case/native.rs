@@ -18,6 +18,10 @@ use crate::core::schedule;
 
 impl Stepper<'_> {
     pub(super) fn native_retry_is_ahead(&self) -> bool {
+        // What is only planned races nobody, and is there to be compared with them.
+        if self.case.shadow {
+            return false;
+        }
         let waiting = match self.case.native_retry {
             Some(NativeRetry::Planned) => true,
             Some(NativeRetry::None) => false,
@@ -110,7 +114,10 @@ impl Stepper<'_> {
         }
         self.case.native_retry = event.native_retry;
         self.case.native_next_at = event.next_native_attempt_at;
-        if self.native_retries_are_off() && event.native_retry == Some(NativeRetry::Planned) {
+        if !self.case.shadow
+            && self.native_retries_are_off()
+            && event.native_retry == Some(NativeRetry::Planned)
+        {
             let warning = format!(
                 "{} plans a retry of its own, though its retries are said to be off: switch them \
                  off there; until then recoup waits for it",

@@ -11,6 +11,7 @@ use super::{Attempt, AttemptOutcome, Next, Pending, RecoveredBy, State, Timer};
 use crate::core::effect::MarkPaidOrder;
 use crate::core::input::OperatorAction;
 use crate::core::ledger::EntryKind;
+use crate::core::schedule;
 
 impl Stepper<'_> {
     /// Applies a person's action.
@@ -73,6 +74,19 @@ impl Stepper<'_> {
         self.note(EntryKind::Person, format!("Held: {reason}."));
         let next = Next { at: until, what: "wait".into(), why: reason.to_owned() };
         self.enter(State::Paused, reason, next);
+    }
+
+    /// A person holds everything. What was due is asked for again within the hour after, each case
+    /// at a moment of its own: the end of the hold is no burst.
+    pub(super) fn wait_for_the_hold(&mut self, timer: Timer) {
+        let at = schedule::within_the_hour(self.now, self.case.id.as_str(), timer as u32);
+        self.set_timer(timer, at);
+        let why = "a person holds everything";
+        if self.case.next.why != why {
+            self.note(EntryKind::Person, "Nothing is begun: a person holds everything.");
+            self.case.next = Next { at: Some(at), what: "wait".into(), why: why.into() };
+        }
+        self.case.next.at = Some(at);
     }
 
     /// Goes on after a pause.

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::step::Stepper;
-use super::{Case, Message, MessageStatus, Next, Pending, State, Timer};
+use super::{Attempt, AttemptOutcome, Case, Message, MessageStatus, Next, Pending, State, Timer};
 use crate::core::consent::Contacted;
 use crate::core::contact::{self, Ask, Place};
 use crate::core::customer::Channel;
@@ -134,8 +134,8 @@ impl Stepper<'_> {
         from: Timestamp,
     ) -> Option<(Timestamp, Option<String>)> {
         let place = Place::of(&self.around.customer, self.policy);
-        let contacted = &self.around.customer.contacted_at;
-        let ask = Ask { channel, place: &place, contacted };
+        let contacted = self.around.customer.contacted_by(self.case.shadow);
+        let ask = Ask { channel, place: &place, contacted: &contacted };
         contact::next_allowed(&self.policy.contact, ask, from)
     }
 
@@ -229,7 +229,7 @@ impl Stepper<'_> {
         if told || self.case.state == State::AwaitingCustomer {
             return false;
         }
-        let ours = self.case.attempts.iter().filter(|a| a.decline.is_some()).count() as u32;
+        let ours = self.case.attempts.iter().filter(|a| is_refused(a)).count() as u32;
         let native = self.case.native_attempts.saturating_sub(1);
         ours + native < self.policy.silent_attempts
     }
@@ -302,6 +302,7 @@ impl Stepper<'_> {
             ends_at: (!self.case.state.is_ended()).then(|| self.window_end() + GRACE),
             subscription_action: self.policy.subscription_action,
             also_owed: self.also_owed(kind),
+            withheld: false,
         };
         let with = match kind {
             MessageKind::Recovered => Vec::new(),
@@ -311,7 +312,8 @@ impl Stepper<'_> {
         let horizon = not_before - MEMORY;
         let contacted = &mut self.around.customer.contacted_at;
         contacted.retain(|c| c.at >= horizon);
-        contacted.push(Contacted { at: not_before, channel: Some(channel) });
+        let withheld = self.case.shadow;
+        contacted.push(Contacted { at: not_before, channel: Some(channel), withheld });
         self.case.messages.push(Message {
             id,
             effect,
@@ -325,8 +327,9 @@ impl Stepper<'_> {
             track: self.track_to(channel),
         });
         let why = self.case.reason.clone();
+        let goes = if withheld { "would go" } else { "goes" };
         self.decide(
-            format!("A {} message goes out by {}.", kind.words(), channel.as_str()),
+            format!("A {} message {goes} out by {}.", kind.words(), channel.as_str()),
             Decision {
                 what: "message".into(),
                 at: Some(not_before),
@@ -340,8 +343,8 @@ impl Stepper<'_> {
     /// After a recovery: one thank-you, if the customer had been written to.
     pub(super) fn thank(&mut self) {
         let written = |m: &&Message| {
-            matches!(m.status, MessageStatus::Sent | MessageStatus::Unknown)
-                && m.kind != MessageKind::Recovered
+            let written = [MessageStatus::Sent, MessageStatus::Unknown, MessageStatus::Withheld];
+            written.contains(&m.status) && m.kind != MessageKind::Recovered
         };
         let Some(channel) = self.case.messages.iter().rev().find(written).map(|m| m.channel) else {
             return;
@@ -381,6 +384,10 @@ impl Stepper<'_> {
             SendOutcome::Unknown => {
                 let text = "may or may not have gone out; it is not sent again".to_owned();
                 (MessageStatus::Unknown, text, None)
+            }
+            SendOutcome::Withheld { locale } => {
+                let text = "would have gone out now; shadow mode sends nothing".to_owned();
+                (MessageStatus::Withheld, text, Some(locale))
             }
         };
         let message = &mut self.case.messages[index];
@@ -429,6 +436,11 @@ impl Stepper<'_> {
     fn message_of(&self, effect: &EffectId) -> Option<usize> {
         self.case.messages.iter().position(|m| m.effect == *effect)
     }
+}
+
+/// Whether an attempt tells, or in shadow mode is taken, to have been refused.
+fn is_refused(attempt: &Attempt) -> bool {
+    attempt.decline.is_some() || attempt.outcome == AttemptOutcome::Withheld
 }
 
 /// Why the charge failed, as far as is known.

@@ -41,6 +41,8 @@ pub struct Around {
     pub siblings: Vec<Sibling>,
     /// The channels by which nothing goes, for all customers; read, never changed.
     pub stopped: BTreeSet<Channel>,
+    /// A person holds everything: no attempt is begun, no message, no end.
+    pub held: bool,
 }
 
 impl Around {
@@ -123,6 +125,7 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
         revision: 0,
         arm: Arm::draw(&CaseId::of(&billing.id, &invoice), policy),
         policy_version: policy.version(),
+        shadow: policy.shadow,
         gateway: billing.id.clone(),
         invoice,
         customer: event.customer.clone(),
@@ -172,6 +175,7 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
     };
     let mut stepper = Stepper::new(case, around, policy, now);
     stepper.note(EntryKind::Opened, format!("The payment of {amount} did not go through."));
+    stepper.note_shadow();
     stepper.note_arm();
     stepper.on_event(event);
     Some(stepper.finish())
@@ -290,6 +294,9 @@ impl<'a> Stepper<'a> {
 
     fn on_timer(&mut self, timer: Timer) {
         match timer {
+            Timer::ClosingSweep | Timer::NextAttempt | Timer::Reminder if self.is_held() => {
+                self.wait_for_the_hold(timer);
+            }
             Timer::ClosingSweep => self.start_closing_sweep(),
             Timer::LookUp => self.start_look_up(),
             Timer::NativeRetry => self.take_over(),
@@ -297,6 +304,11 @@ impl<'a> Stepper<'a> {
             Timer::PauseEnd => self.resume("the pause is over"),
             Timer::Reminder => self.on_reminder_due(),
         }
+    }
+
+    /// Whether a person holds everything; a last look behind the end begins nothing.
+    fn is_held(&self) -> bool {
+        self.around.held && !self.case.state.is_ended()
     }
 
     /// Applies what came of an effect. An outcome of an effect that is not waited for is stale.
@@ -361,6 +373,7 @@ impl<'a> Stepper<'a> {
     pub(super) fn ask_at(&mut self, order: Order, not_before: Timestamp) -> EffectId {
         self.case.effect_sequence += 1;
         let id = EffectId::of(&self.case.id, self.case.effect_sequence);
+        let Some(order) = self.in_shadow(order) else { return id };
         self.case.pending.insert(id.clone(), pending_of(&order));
         let case = self.case.id.clone();
         self.effects.push(Effect { id: id.clone(), case, not_before, order });

@@ -87,6 +87,7 @@ pub(crate) fn policy() -> Policy {
         page: PagePolicy::default(),
         locale: "en".into(),
         time_zone: "America/Bogota".into(),
+        shadow: false,
     }
 }
 
@@ -159,6 +160,7 @@ impl Story {
             learned: Default::default(),
             siblings: Vec::new(),
             stopped: Default::default(),
+            held: false,
         };
         step::learn(&mut around.customer, &"stripe".into(), &event);
         around.customer.learn_method(&"backup".into(), &card("tok_1", "4242"));

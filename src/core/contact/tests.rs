@@ -37,7 +37,10 @@ fn bogota() -> Place {
 }
 
 fn sent(times: &[&str]) -> Vec<Contacted> {
-    times.iter().map(|t| Contacted { at: at(t), channel: Some(Channel::Email) }).collect()
+    times
+        .iter()
+        .map(|t| Contacted { at: at(t), channel: Some(Channel::Email), withheld: false })
+        .collect()
 }
 
 fn allowed_at(
@@ -104,7 +107,11 @@ fn in_colombia_nobody_is_written_to_on_sundays_holidays_and_evenings() {
 
 #[test]
 fn a_second_channel_waits_until_its_week_is_over() {
-    let by_sms = [Contacted { at: at("2026-11-17T15:00:00Z"), channel: Some(Channel::Sms) }];
+    let by_sms = [Contacted {
+        at: at("2026-11-17T15:00:00Z"),
+        channel: Some(Channel::Sms),
+        withheld: false,
+    }];
     let from = "2026-11-19T15:00:00Z";
     let (moment, why) = allowed_at(&colombian(), &bogota(), &by_sms, from).unwrap();
     assert_eq!(moment, "2026-11-24T12:00:00Z", "the Tuesday after");

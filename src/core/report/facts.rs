@@ -49,6 +49,8 @@ pub struct Facts {
     pub via: Option<GatewayId>,
     /// On which side of the comparison it is.
     pub arm: Option<Arm>,
+    /// In shadow mode: how many attempts would have been made; `None`: it is live.
+    pub withheld: Option<u64>,
     /// Our attempts that were sent.
     pub tried: Box<[Tried]>,
     /// Its messages.
@@ -147,6 +149,7 @@ impl Facts {
             by: case.recovered_by,
             via,
             arm: case.arm,
+            withheld: case.shadow.then(|| withheld(case)),
             tried: case.attempts.iter().filter_map(Tried::of).collect(),
             messages: case.messages.iter().map(Told::of).collect(),
             unknown: unknown(case),
@@ -175,6 +178,10 @@ impl Facts {
     pub fn channel(&self) -> Option<Channel> {
         self.asked().last().map(|told| told.channel)
     }
+}
+
+fn withheld(case: &Case) -> u64 {
+    case.attempts.iter().filter(|a| a.outcome == AttemptOutcome::Withheld).count() as u64
 }
 
 impl Tried {

@@ -26,6 +26,7 @@ pub mod messages;
 pub mod overview;
 pub mod payments;
 pub mod select;
+pub mod shadow;
 pub mod stats;
 mod words;
 
@@ -49,6 +50,7 @@ pub struct Counting {
     held_out: f64,
     fees: FeeTable,
     windows: [Counts; WINDOWS.len()],
+    shadow: shadow::Counting,
 }
 
 /// What attempts cost, in hundredths of the minor unit, as far as it is known.
@@ -71,7 +73,7 @@ impl Spent {
                 i128::from(worth) - i128::from(fee.gain(worth))
             }
             AttemptOutcome::Declined => i128::from(fee.loss()),
-            AttemptOutcome::Error | AttemptOutcome::Unknown => 0,
+            AttemptOutcome::Error | AttemptOutcome::Unknown | AttemptOutcome::Withheld => 0,
         };
     }
 
@@ -161,7 +163,8 @@ impl Counting {
     /// Nothing counted yet, at this moment. `held_out` is the share that is held out by today's
     /// policy: what more cases are reckoned with where none was held out yet.
     pub fn new(now: Timestamp, held_out: f64) -> Self {
-        Self { now, held_out, fees: FeeTable::new(), windows: Default::default() }
+        let (fees, windows, shadow) = Default::default();
+        Self { now, held_out, fees, windows, shadow }
     }
 
     /// Attempts cost what the gateways take by this policy: what they took then is not kept.
@@ -176,6 +179,9 @@ impl Counting {
 
     /// Counts a case.
     pub fn add(&mut self, case: &Facts) {
+        if case.withheld.is_some() {
+            return self.shadow.add(case);
+        }
         for (counts, days) in self.windows.iter_mut().zip(WINDOWS) {
             let length = length(days);
             let within = |at: Timestamp| at.duration_since(case.opened_at) < length;
@@ -190,6 +196,11 @@ impl Counting {
                 None => {}
             }
         }
+    }
+
+    /// What was only planned, beside what the gateway did; `None` where nothing was.
+    pub fn shadow(&self) -> Option<shadow::Shadow> {
+        self.shadow.finish()
     }
 
     /// The report.

@@ -16,7 +16,7 @@ use super::charge::{META_ATTEMPT, META_INVOICE};
 use super::client::Client;
 use super::{view, webhook};
 use crate::core::report::captures::Capture;
-use crate::gateway::{CallError, Known, WebhookRequest};
+use crate::gateway::{CallError, Endpoint, Known, WebhookRequest};
 
 /// How many one page holds: Stripe's most.
 const PAGE: &str = "100";
@@ -155,6 +155,20 @@ fn known_invoice(invoice: &Value) -> Option<Known> {
         by_case: true,
         body: event.to_string().into_bytes(),
     })
+}
+
+/// Where Stripe sends its webhooks.
+pub(super) async fn endpoints(client: &Client) -> Result<Vec<Endpoint>, CallError> {
+    let found = all(client, "read the webhook endpoints", "webhook_endpoints", &[]).await?;
+    let endpoint = |one: &Value| {
+        let events = one["enabled_events"].as_array().into_iter().flatten();
+        Some(Endpoint {
+            url: one["url"].as_str()?.to_owned(),
+            enabled: one["status"].as_str() == Some("enabled"),
+            events: events.filter_map(Value::as_str).map(str::to_owned).collect(),
+        })
+    };
+    Ok(found.iter().filter_map(endpoint).collect())
 }
 
 /// Whether the key is accepted: the account, else, where the key may not read it, one event.

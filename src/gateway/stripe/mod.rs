@@ -15,8 +15,8 @@ use secrecy::SecretString;
 use super::profile::{Acknowledgement, Hosted, Idempotency, NativeRetryFacts, Profile, Proves};
 use super::wire::{BuildError, Timeouts};
 use super::{
-    CallError, Gateway, GatewaySettings, HostedRequest, HostedSession, Known, MalformedBody,
-    Rejection, WebhookRequest, shared,
+    CallError, Endpoint, Gateway, GatewaySettings, HostedRequest, HostedSession, Known,
+    MalformedBody, Rejection, WebhookRequest, shared,
 };
 use crate::core::decline::{Decline, RawDecline};
 use crate::core::effect::{
@@ -209,6 +209,10 @@ impl Gateway for Stripe {
         until: Timestamp,
     ) -> Result<Vec<Capture>, CallError> {
         history::captures(&self.client, since, until).await
+    }
+
+    async fn endpoints(&self) -> Option<Result<Vec<Endpoint>, CallError>> {
+        Some(history::endpoints(&self.client).await)
     }
 
     async fn known_since(&self, since: Timestamp) -> Result<Vec<Known>, CallError> {

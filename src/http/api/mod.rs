@@ -26,6 +26,7 @@ mod channels;
 mod clock;
 mod customers;
 mod gateways;
+mod hold;
 mod input;
 mod learning;
 mod messages;
@@ -61,6 +62,9 @@ fn quick() -> Table {
     let table = webhooks_table(table);
     learning_table(table)
         .get("/gateways", gateways::list, op("What each gateway can do."))
+        .get("/hold", hold::show, op("Whether a person holds everything."))
+        .post("/hold", hold::hold, op("Hold everything.").takes(any, json!({})))
+        .delete("/hold", hold::end, op("Let everything go on."))
         .get("/messages", messages::list, messages_op())
         .get("/channels", channels::list, op("How each channel stands."))
         .post(

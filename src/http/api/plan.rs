@@ -50,5 +50,5 @@ pub(super) async fn around(
     let cards = state.store.cards(&cards).await?;
     let learned = state.store.learned().await?;
     let stopped = state.store.reputation().await?.stopped();
-    Ok(Around { customer, cards, learned, siblings: Vec::new(), stopped })
+    Ok(Around { customer, cards, learned, siblings: Vec::new(), stopped, held: false })
 }

@@ -99,7 +99,7 @@ impl Counted {
                 AttemptOutcome::Approved => self.answered.add(true),
                 AttemptOutcome::Declined => self.answered.add(false),
                 AttemptOutcome::Error => self.errors += 1,
-                AttemptOutcome::Unknown => self.undecided += 1,
+                AttemptOutcome::Unknown | AttemptOutcome::Withheld => self.undecided += 1,
             }
         }
         for (_, code) in case.unknown.iter().filter(|(gateway, _)| gateway == id) {

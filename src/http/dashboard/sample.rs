@@ -335,6 +335,7 @@ fn blank(
         id,
         revision: 1,
         policy_version: "sample".to_owned(),
+        shadow: false,
         arm: None,
         gateway,
         invoice,

@@ -140,6 +140,7 @@ fn attempt(attempt: &Attempt, shell: &Shell) -> Value {
         AttemptOutcome::Declined => "declined",
         AttemptOutcome::Error => "error",
         AttemptOutcome::Unknown => "unknown",
+        AttemptOutcome::Withheld => "withheld",
     };
     context! {
         number => attempt.charge.number,
@@ -221,6 +222,7 @@ fn unsent(case: &Case, shell: &Shell) -> Vec<String> {
             MessageStatus::Dropped => "was taken back, since the case ended first",
             MessageStatus::Failed => "was not accepted",
             MessageStatus::Queued => "waits to be sent",
+            MessageStatus::Withheld => "would have gone out (shadow mode)",
             MessageStatus::Unknown => "may or may not have arrived; it is not sent again",
         };
         let kind = title(m.kind.as_str());

@@ -127,7 +127,7 @@ async fn offers_of(
     let learned = state.store.learned().await?;
     // What may be offered on the page does not hang on how messages go.
     let (siblings, stopped) = Default::default();
-    let around = Around { customer, cards, learned, siblings, stopped };
+    let around = Around { customer, cards, learned, siblings, stopped, held: false };
     Ok(offers(case, around, &policy, state.clock.now()))
 }
 
@@ -230,7 +230,7 @@ fn lines(case: &Case) -> Vec<Past> {
             AttemptOutcome::Declined => PastOutcome::Failed,
             AttemptOutcome::Unknown => PastOutcome::Working,
             // The end says that it was paid; what failed on our side is no news to a customer.
-            AttemptOutcome::Approved | AttemptOutcome::Error => continue,
+            AttemptOutcome::Approved | AttemptOutcome::Error | AttemptOutcome::Withheld => continue,
         };
         let amount = attempt.charge.amount;
         lines.push(Past { amount, ..line(attempt.at, outcome) });

@@ -334,5 +334,6 @@ fn draw_policy(rng: &mut Rng, gateways: Vec<GatewayPolicy>, size: Size) -> Polic
         page: PagePolicy::default(),
         locale: "en".into(),
         time_zone: "UTC".into(),
+        shadow: false,
     }
 }

@@ -239,6 +239,14 @@ impl Store for Watched {
         self.inner.put_test_clock(now).await
     }
 
+    async fn held_since(&self) -> Result<Option<Timestamp>> {
+        self.inner.held_since().await
+    }
+
+    async fn hold(&self, since: Option<Timestamp>) -> Result<()> {
+        self.inner.hold(since).await
+    }
+
     async fn export(&self, after: Option<&str>, limit: usize) -> Result<Vec<ExportRecord>> {
         self.inner.export(after, limit).await
     }

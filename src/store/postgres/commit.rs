@@ -244,6 +244,11 @@ pub(super) async fn put_records(
     .map(drop)
 }
 
+/// Takes a record away.
+pub(super) async fn remove_record(conn: &Conn, key: &str) -> Result<(), StoreError> {
+    conn.execute("DELETE FROM records WHERE key = $1", &[&key]).await.map(drop)
+}
+
 async fn settle(conn: &Conn, run: i64, commit: &Commit) -> Result<(), StoreError> {
     let parts = |ids: &mut dyn Iterator<Item = &EffectId>| -> Vec<String> {
         ids.map(|id| keys::part(id.as_str())).collect()

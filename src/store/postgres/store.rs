@@ -196,6 +196,17 @@ impl Store for PostgresStore {
         self.put(keys::TEST_CLOCK.to_owned(), rows::json(keys::TEST_CLOCK, &now)?).await
     }
 
+    async fn held_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        read::get(&*self.inner.reader().await?, keys::HELD).await
+    }
+
+    async fn hold(&self, since: Option<Timestamp>) -> Result<(), StoreError> {
+        match since {
+            Some(since) => self.put(keys::HELD.to_owned(), rows::json(keys::HELD, &since)?).await,
+            None => commit::remove_record(&*self.inner.reader().await?, keys::HELD).await,
+        }
+    }
+
     async fn export(
         &self,
         after: Option<&str>,

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 
 use super::feed::{Changes, Feed};
 use super::{
-    Appended, Backlog, CaseFilter, Commit, ExportRecord, InboxEntry, InboxRecord, MessageRecord,
-    OutboxEntry, Page, Store, StoreError,
+    Appended, Backlog, CaseFilter, Commit, ExportRecord, Freeze, InboxEntry, InboxRecord,
+    MessageRecord, OutboxEntry, Page, Store, StoreError,
 };
 use crate::core::card::Card;
 use crate::core::case::{Case, State};
@@ -122,6 +122,11 @@ pub(crate) trait Backend: Send + Sync {
 
     /// Whether it can write.
     fn state(&self) -> Result<(), StoreError>;
+
+    /// Holds back all writes; what keeps nothing has no need to.
+    async fn freeze(&self) -> Result<Freeze, StoreError> {
+        Err(StoreError::Refused("it is in memory only".to_owned()))
+    }
 
     /// Stops writing.
     async fn shut(&self) -> Result<(), StoreError>;
@@ -272,12 +277,24 @@ impl<B: Backend> Store for B {
         self.write(Write::TestClock(now)).await.map(drop)
     }
 
+    async fn held_since(&self) -> Result<Option<Timestamp>, StoreError> {
+        read::held_since(self.rows())
+    }
+
+    async fn hold(&self, since: Option<Timestamp>) -> Result<(), StoreError> {
+        self.write(Write::Hold(since)).await.map(drop)
+    }
+
     async fn export(
         &self,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<ExportRecord>, StoreError> {
         portable::export(self.rows(), after, limit)
+    }
+
+    async fn freeze(&self) -> Result<Freeze, StoreError> {
+        Backend::freeze(self).await
     }
 
     async fn import(&self, records: Vec<ExportRecord>) -> Result<(), StoreError> {

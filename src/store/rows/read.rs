@@ -314,9 +314,17 @@ pub(crate) fn link_key(rows: &dyn Rows) -> Result<[u8; 32], StoreError> {
 }
 
 pub(crate) fn test_clock(rows: &dyn Rows) -> Result<Option<Timestamp>, StoreError> {
-    match rows.get(keys::TEST_CLOCK)? {
+    time(rows, keys::TEST_CLOCK)
+}
+
+pub(crate) fn held_since(rows: &dyn Rows) -> Result<Option<Timestamp>, StoreError> {
+    time(rows, keys::HELD)
+}
+
+fn time(rows: &dyn Rows, key: &str) -> Result<Option<Timestamp>, StoreError> {
+    match rows.get(key)? {
         None => Ok(None),
         Some(Value::Time(time)) => Ok(Some(time)),
-        Some(_) => Err(damaged(keys::TEST_CLOCK, "it is not a time")),
+        Some(_) => Err(damaged(key, "it is not a time")),
     }
 }

@@ -204,7 +204,9 @@ impl Value {
             ("meta", "reputation") => record::<Reputation, D>(from),
             ("meta", "routing") => record::<Routing, D>(from),
             ("meta", "marker") => record::<Marker, D>(from),
-            ("closed", _) | ("meta", "test_clock") => Timestamp::deserialize(from).map(Self::Time),
+            ("closed", _) | ("meta", "held" | "test_clock") => {
+                Timestamp::deserialize(from).map(Self::Time)
+            }
             ("meta", "next_effect" | "next_input" | "run") | ("x", "count" | "seen") => {
                 u64::deserialize(from).map(Self::Number)
             }

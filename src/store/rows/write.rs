@@ -32,6 +32,7 @@ pub(crate) enum Write {
     Append(Vec<InboxRecord>),
     Claim { now: Timestamp, limit: usize },
     Commit(Box<Commit>),
+    Hold(Option<Timestamp>),
     Import(Vec<ExportRecord>),
     Policy(Box<Policy>),
     Side(Vec<SideWrite>),
@@ -54,7 +55,7 @@ impl Write {
             }
             Self::Import(records) => SMALL * records.len(),
             Self::Side(writes) => SMALL * writes.len(),
-            Self::Claim { .. } | Self::Policy(_) | Self::TestClock(_) => SMALL,
+            Self::Claim { .. } | Self::Hold(_) | Self::Policy(_) | Self::TestClock(_) => SMALL,
         }
     }
 }
@@ -116,6 +117,14 @@ pub(crate) fn apply(
             Done { claimed: claim(over, session.run, now, limit)?, ..Done::default() }
         }
         Write::Commit(whole) => commit(over, *whole).map(|()| Done::default())?,
+        Write::Hold(Some(since)) => {
+            over.put_value(keys::HELD.to_owned(), Value::Time(since))?;
+            Done::default()
+        }
+        Write::Hold(None) => {
+            over.remove(keys::HELD.to_owned())?;
+            Done::default()
+        }
         Write::Import(_) => Done::default(),
         Write::Policy(policy) => {
             over.put(keys::policy(&policy.version()), *policy)?;

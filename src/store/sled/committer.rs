@@ -38,6 +38,8 @@ pub(super) type Answer = Result<Done, StoreError>;
 pub(super) enum Request {
     /// Write, and answer when it is durable.
     Write(Write, oneshot::Sender<Answer>),
+    /// Answer when everything before is durable, and write nothing until the other end is gone.
+    Freeze(oneshot::Sender<Answer>, oneshot::Receiver<()>),
     /// Answer when everything before is durable, and refuse everything behind.
     Close(oneshot::Sender<Answer>),
 }
@@ -69,6 +71,12 @@ impl Committer {
                     Request::Write(write, reply) => {
                         weight += write.weight();
                         group.push((write, reply));
+                    }
+                    Request::Freeze(reply, thaw) => {
+                        self.group(std::mem::take(&mut group));
+                        let _ = reply.send(Ok(Done::default()));
+                        // Nothing is ever sent: it ends when the holder lets go.
+                        let _ = thaw.blocking_recv();
                     }
                     Request::Close(reply) => {
                         self.group(std::mem::take(&mut group));

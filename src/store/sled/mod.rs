@@ -18,10 +18,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 
-use super::StoreError;
 use super::feed::Feed;
 use super::rows::write::{Done, Session, Write};
 use super::rows::{Backend, Rows, check};
+use super::{Freeze, StoreError};
 
 mod committer;
 mod disk;
@@ -181,6 +181,12 @@ impl Backend for SledStore {
             return Err(gone());
         }
         self.place.check()
+    }
+
+    async fn freeze(&self) -> Result<Freeze, StoreError> {
+        let (thaw, thawed) = oneshot::channel();
+        self.ask(|reply| Request::Freeze(reply, thawed)).await?;
+        Ok(Freeze::until(thaw))
     }
 
     async fn shut(&self) -> Result<(), StoreError> {

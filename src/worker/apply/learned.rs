@@ -8,12 +8,13 @@
 //! is remembered between batches is what the store holds: a batch that is not committed leaves
 //! nothing, and only the worker's one loop writes.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::{Applier, Batch};
 use crate::core::case::evidence;
 use crate::core::case::step::{Around, Step, zone_of};
-use crate::core::case::{Case, State};
+use crate::core::case::{Case, RecoveredBy, State};
 use crate::core::customer::Customer;
 use crate::core::learning::outcome::Outcome;
 use crate::core::learning::{Learned, Relearn};
@@ -30,7 +31,8 @@ impl Batch<'_> {
         let cards = self.cards_of(&customer, case).await?;
         let learned = self.learned().await?;
         let stopped = self.reputation().await?.stopped();
-        Ok(Around { customer, cards, learned, siblings: Vec::new(), stopped })
+        let held = self.applier.held.load(Ordering::Relaxed);
+        Ok(Around { customer, cards, learned, siblings: Vec::new(), stopped, held })
     }
 
     async fn learned(&mut self) -> Result<Arc<Learned>, StoreError> {
@@ -94,6 +96,7 @@ impl Batch<'_> {
         if was.is_ended() || !case.state.is_ended() {
             return;
         }
+        count_recovered(case);
         let zone = zone_of(&around.customer, policy);
         let Some(lesson) = evidence::lesson(case, around, &zone) else { return };
         let mut learned = self.learned.take().unwrap_or_default();
@@ -101,6 +104,21 @@ impl Batch<'_> {
         self.commit.learned = Some(learned.clone());
         self.learned = Some(learned);
     }
+}
+
+/// Money that came back, in minor units of its currency.
+fn count_recovered(case: &Case) {
+    let by = match case.recovered_by {
+        Some(RecoveredBy::CardUpdate) => "card_update",
+        Some(RecoveredBy::Elsewhere) => "elsewhere",
+        Some(RecoveredBy::OtherGateway) => "other_gateway",
+        Some(RecoveredBy::Retry) => "retry",
+        None => return,
+    };
+    let minor = u64::try_from(case.amount.minor).unwrap_or_default();
+    metrics::counter!("recoup_recovered_minor_units_total",
+        "currency" => case.amount.currency.code(), "by" => by)
+    .increment(minor);
 }
 
 /// Lets go of what was learned before a step teaches: whoever still holds it makes whoever adds to

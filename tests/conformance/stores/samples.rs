@@ -42,6 +42,7 @@ pub(crate) fn case(n: i64) -> Case {
         id: CaseId::of(&stripe(), &invoice),
         revision: 1,
         policy_version: "pol_1".into(),
+        shadow: false,
         arm: None,
         first_refusal: None,
         gateway: stripe(),
