@@ -60,13 +60,13 @@ async fn once(store: &dyn Store, settings: &Backup, now: Timestamp) -> anyhow::R
     let frozen = store.freeze().await.context("hold the store still")?;
     let written = transfer::write_file(store, &path).await;
     drop(frozen);
-    let records = written?;
+    let written = written?;
     let files = files(dir);
     let surplus = files.len().saturating_sub(settings.keep as usize);
     for (_, old) in &files[..surplus] {
         std::fs::remove_file(old).with_context(|| format!("remove {}", old.display()))?;
     }
-    Ok(records)
+    Ok(written.records)
 }
 
 /// The backups in a folder, oldest first.

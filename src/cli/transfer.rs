@@ -44,7 +44,8 @@ struct Trailer {
 /// What was moved: the same for the same records, wherever they stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Moved {
-    records: u64,
+    /// How many.
+    pub(super) records: u64,
     sha256: String,
 }
 
