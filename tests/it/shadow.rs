@@ -272,7 +272,9 @@ async fn a_month_in_shadow_changes_nothing_and_going_live_makes_up_for_nothing()
 
 async fn what_would_have_been_is_told(shop: &Shop, cases: &[Value]) {
     let report = shop.call(Method::GET, "/reports/recovery", Value::Null).await;
-    assert_eq!(report["shadow"]["cases"], CUSTOMERS, "{report}");
+    // Who paid before the failure was told has no case.
+    assert!(cases.len() > 30, "{} cases", cases.len());
+    assert_eq!(report["shadow"]["cases"], cases.len(), "{report}");
     assert_eq!(report["cases"], 0, "what was only planned is in no other number");
     let withheld = count(cases, "attempts", "outcome", "withheld");
     assert_eq!(report["shadow"]["attempts"], withheld);
