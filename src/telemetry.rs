@@ -141,6 +141,11 @@ fn describe() {
         "When the last backup was begun, in seconds since the epoch."
     );
     describe_counter!("recoup_backups_total", "Backups by outcome.");
+    describe_gauge!("recoup_channel_stopped", "1 while no message goes out by the channel.");
+    describe_counter!(
+        "recoup_webhook_deliveries_total",
+        "Outbound events by how handing over went."
+    );
     describe_counter!("recoup_callbacks_total", "Reports of providers by channel and outcome.");
     describe_gauge!("recoup_cases", "Cases by state.");
     describe_counter!("recoup_card_numbers_total", "Card numbers that came in; none is kept.");

@@ -134,8 +134,7 @@ fn change(path: &Path) -> anyhow::Result<()> {
 /// Where the value of the top-level `mode` stands.
 fn span_of_mode(text: &str) -> Option<Range<usize>> {
     let (document, _) = toml::de::DeTable::parse_recoverable(text);
-    let mode = document.get_ref().get("mode").map(toml::Spanned::span);
-    mode
+    document.get_ref().get("mode").map(toml::Spanned::span)
 }
 
 fn tell(args: &Args, path: &Path, changed: bool) -> anyhow::Result<ExitCode> {

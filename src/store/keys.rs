@@ -9,8 +9,8 @@
 //! | records | `card/{key}` `case/{id}` `closed/{case}` `customer/{id}` `effect/{id}` | |
 //! | | `input/{number}` `ledger/{case}/{sequence}` `message/{id}` `policy/{version}` | |
 //! | | `outcome/{number}` `side/{table}/{key}` `waiting/{number}` | |
-//! | of the store | `meta/{name}` | marker, link key, run, test clock, hold, next numbers, learned, |
-//! | | | reputation |
+//! | of the store | `meta/{name}` | marker, link key, run, test clock, hold, next numbers, |
+//! | | | learned, reputation |
 //! | derived | `x/…` | index rows and counts; rebuilt by an import, never exported |
 //! | parts | `~/{key}/{n}` | of a record that is too long for one row (`store::record`) |
 //!

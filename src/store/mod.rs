@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::core::card::Card;
-use crate::core::case::{Case, MessageStatus, State};
+use crate::core::case::{Case, State};
 use crate::core::consent::{Consent, Standing};
 use crate::core::customer::{Channel, Customer, PaymentMethod, Profile};
 use crate::core::delivery::Report;
@@ -29,11 +29,12 @@ use crate::core::learning::outcome::Outcome;
 use crate::core::learning::routing::Routing;
 use crate::core::learning::{Learned, Relearn};
 use crate::core::ledger::LedgerEntry;
-use crate::core::policy::{MessageKind, Policy};
+use crate::core::policy::Policy;
 use crate::core::reputation::{ChannelOrder, Reputation};
 
 use feed::Changes;
 pub use list::{Backlog, CaseFilter, Page};
+pub use message::MessageRecord;
 
 pub mod erase;
 pub mod feed;
@@ -41,6 +42,7 @@ mod freeze;
 mod keys;
 mod list;
 pub mod memory;
+mod message;
 pub mod outbound;
 pub mod postgres;
 pub(crate) mod record;
@@ -245,48 +247,6 @@ pub struct OutboxEntry {
     pub tries: u32,
     /// The run of the process that claimed it; `None`: nobody has begun it.
     pub claimed_by: Option<u64>,
-}
-
-/// A message exactly as it was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessageRecord {
-    /// Its id.
-    pub id: MessageId,
-    /// Its case.
-    pub case: CaseId,
-    /// What it says.
-    pub kind: MessageKind,
-    /// How it went.
-    pub channel: Channel,
-    /// To whom. Never logged.
-    pub to: String,
-    /// When.
-    pub at: Timestamp,
-    /// In which language.
-    pub locale: String,
-    /// The subject, where the channel has one.
-    pub subject: String,
-    /// The text.
-    pub text: String,
-    /// The HTML, where the channel has it.
-    pub html: Option<String>,
-    /// The provider's own words.
-    pub answer: String,
-    /// How handing it over ended.
-    #[serde(default = "sent", skip_serializing_if = "is_sent")]
-    pub status: MessageStatus,
-    /// The digest of the address, by which an answer finds the case.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-}
-
-/// Older records are of messages that were sent.
-fn sent() -> MessageStatus {
-    MessageStatus::Sent
-}
-
-fn is_sent(status: &MessageStatus) -> bool {
-    *status == MessageStatus::Sent
 }
 
 /// A step's new case with its ledger.

@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -28,10 +27,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::clock::{Clock, real_now, steady};
-use crate::core::effect::{MessageOrder, Order, SendOutcome};
-use crate::core::ids::{CaseId, EffectId, GatewayId};
+use crate::core::effect::Order;
+use crate::core::ids::{EffectId, GatewayId};
 use crate::gateway::Gateway;
-use crate::message::Rendered;
 use crate::store::{Commit, OutboxEntry, Returned, Store, StoreError};
 use crate::telemetry::Scope;
 
@@ -49,7 +47,7 @@ pub use apply::{Applier, Vetted, show_reputation};
 pub use executor::Executor;
 pub(crate) use executor::Performed;
 pub use outbound::Outbound;
-pub use postman::{BrandedPost, Links};
+pub use postman::{BrandedPost, Handed, Links, Postman};
 pub use reconcile::{Mend, Reconciler};
 
 /// Effects under way at the same time.
@@ -81,38 +79,6 @@ impl Gateways {
     /// The gateway with this id.
     pub fn get(&self, id: &GatewayId) -> Option<&Arc<dyn Gateway>> {
         self.0.get(id)
-    }
-}
-
-/// A message that was handed over, or may have been.
-#[derive(Debug, Clone)]
-pub struct Handed {
-    /// What came of it.
-    pub outcome: SendOutcome,
-    /// To whom; empty where nobody is reached. Never logged.
-    pub to: String,
-    /// What it says; none where it could not be rendered.
-    pub said: Option<Rendered>,
-    /// What happened, where the outcome has no words of its own.
-    pub answer: String,
-}
-
-impl Handed {
-    /// One of which only the outcome is known.
-    pub fn of(outcome: SendOutcome) -> Self {
-        Self { outcome, to: String::new(), said: None, answer: String::new() }
-    }
-}
-
-/// Renders a message and hands it to its channel.
-#[async_trait]
-pub trait Postman: Send + Sync {
-    /// What came of it; or the provider's words when it may go later.
-    async fn send(&self, case: &CaseId, order: &MessageOrder) -> Result<Handed, String>;
-
-    /// What it says, without sending it.
-    fn words(&self, _case: &CaseId, _order: &MessageOrder) -> Option<Rendered> {
-        None
     }
 }
 

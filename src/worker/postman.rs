@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Handed, Postman};
 use crate::channel::{Deliver, Delivery, Envelope};
 use crate::core::customer::Channel;
 use crate::core::effect::{MessageOrder, SendOutcome};
@@ -19,6 +18,38 @@ use crate::message::{self, Brand, Rendered};
 
 /// Makes the card-update link of a case.
 pub type Links = Arc<dyn Fn(&CaseId) -> String + Send + Sync>;
+
+/// A message that was handed over, or may have been.
+#[derive(Debug, Clone)]
+pub struct Handed {
+    /// What came of it.
+    pub outcome: SendOutcome,
+    /// To whom; empty where nobody is reached. Never logged.
+    pub to: String,
+    /// What it says; none where it could not be rendered.
+    pub said: Option<Rendered>,
+    /// What happened, where the outcome has no words of its own.
+    pub answer: String,
+}
+
+impl Handed {
+    /// One of which only the outcome is known.
+    pub fn of(outcome: SendOutcome) -> Self {
+        Self { outcome, to: String::new(), said: None, answer: String::new() }
+    }
+}
+
+/// Renders a message and hands it to its channel.
+#[async_trait]
+pub trait Postman: Send + Sync {
+    /// What came of it; or the provider's words when it may go later.
+    async fn send(&self, case: &CaseId, order: &MessageOrder) -> Result<Handed, String>;
+
+    /// What it says, without sending it.
+    fn words(&self, _case: &CaseId, _order: &MessageOrder) -> Option<Rendered> {
+        None
+    }
+}
 
 /// Sends messages in the merchant's name.
 pub struct BrandedPost {

@@ -5,7 +5,7 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use recoup::sandbox::Kind;
 use recoup::sandbox::deliver;
@@ -142,10 +142,11 @@ async fn what_floods_hangs_or_breaks_one_merchant_is_in_nobody_elses_way() {
             "payment_method": {"token": "tok_1", "network": "visa"},
         },
     });
-    let sent = Instant::now();
     house.send("b", Kind::Http, "msg_1", &failed).await;
+    let mut waits = 0;
     while house.cases("b").await == 0 {
-        assert!(sent.elapsed() < Duration::from_secs(20), "b waits for a: {}", house.log());
+        waits += 1;
+        assert!(waits < 1_000, "b waits for a: {}", house.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let waiting = house.get("/a/metrics", "token-of-merchant-a").await.unwrap();

@@ -82,6 +82,16 @@ pub(crate) fn attempt(case: &CaseId, number: u32) -> Attempt {
     }
 }
 
+fn third_attempt() -> Next {
+    Next {
+        at: Some(at("2026-11-24T14:10:00Z")),
+        what: "attempt".to_owned(),
+        why: "The third of four attempts, moved to the morning when this customer's charges went \
+              through before."
+            .to_owned(),
+    }
+}
+
 pub(crate) fn case(invoice: &str, state: State) -> Case {
     let gateway = GatewayId::from("stripe");
     let id = CaseId::of(&gateway, invoice);
@@ -143,13 +153,7 @@ pub(crate) fn case(invoice: &str, state: State) -> Case {
         routed: None,
         recovered_by: (state == State::Recovered).then_some(RecoveredBy::OtherGateway),
         flags: Vec::new(),
-        next: Next {
-            at: Some(at("2026-11-24T14:10:00Z")),
-            what: "attempt".to_owned(),
-            why: "The third of four attempts, moved to the morning when this customer's charges \
-                  went through before."
-                .to_owned(),
-        },
+        next: third_attempt(),
         ledger_sequence: 5,
         effect_sequence: 3,
         gateway,

@@ -111,8 +111,8 @@ fn one(name: &str, view: &CaseView) -> Deed {
     }
 }
 
-const LINK: &str = "Shows the address of this customer's page, to be sent by hand. Nothing is sent, \
-                    and nothing changes.";
+const LINK: &str = "Shows the address of this customer's page, to be sent by hand. Nothing is \
+                    sent, and nothing changes.";
 const NOTE: &str = "Writes a line into the timeline. Nothing else happens.";
 const PAUSE: &str = "No attempt and no message until the morning of that day; without a day, until \
                      somebody resumes it. Messages that wait are taken back.";
@@ -131,7 +131,8 @@ fn mark_paid(case: &Case) -> String {
 fn write(case: &Case) -> String {
     format!(
         "Writes to the customer now with the link to their page, about {}, on the first channel \
-         that reaches them. Where the contact policy allows no message yet, it waits until it does.",
+         that reaches them. Where the contact policy allows no message yet, it waits until it \
+         does.",
         money(case.amount)
     )
 }
