@@ -26,7 +26,6 @@ fn commands(document: &str) -> String {
 }
 
 #[test]
-#[ignore = "its last part, after going live, does not always end: the case is not seen"]
 fn the_tutorial_ends_with_a_recovery() {
     let document = std::fs::read_to_string("docs/TUTORIAL.md").unwrap();
     let script = commands(&document);
