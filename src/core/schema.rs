@@ -1,6 +1,6 @@
 //! What the types that are shown look like, as JSON Schema.
 //!
-//! Why here: the API's description is made from the very types that are serialized. [`shown!`]
+//! Why here: the API's description is made from the very types that are serialized. `shown!`
 //! writes a structure's serialization and its schema from one text, so the two cannot part.
 //!
 //! What must stay true: every field that is serialized is in the schema, and is always there.
