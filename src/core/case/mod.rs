@@ -28,6 +28,7 @@ use super::trial::{Arm, Refusal};
 use together::Along;
 
 mod attempts;
+mod blank;
 mod cards;
 mod checks;
 mod delivery;

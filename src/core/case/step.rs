@@ -13,7 +13,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::page::PageRecord;
 use super::together::Sibling;
 use super::{Case, MessageStatus, Next, Pending, State, Timer};
 use crate::core::card::Card;
@@ -120,58 +119,15 @@ pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp)
     if !matches!(event.kind, EventKind::PaymentFailed | EventKind::ActionRequired) {
         return None;
     }
+    let id = CaseId::of(&billing.id, &invoice);
     let case = Case {
-        id: CaseId::of(&billing.id, &invoice),
-        revision: 0,
-        arm: Arm::draw(&CaseId::of(&billing.id, &invoice), policy),
+        arm: Arm::draw(&id, policy),
         policy_version: policy.version(),
         shadow: policy.shadow,
-        gateway: billing.id.clone(),
-        invoice,
         customer: event.customer.clone(),
         subscription: event.subscription.clone(),
         description: event.description.clone(),
-        amount,
-        opened_at: now,
-        ended_at: None,
-        state: State::Monitoring,
-        reason: String::new(),
-        decline: None,
-        first_refusal: None,
-        declined_at: now,
-        token: None,
-        card: None,
-        window_from: now,
-        native_attempts: 0,
-        native_retry: None,
-        native_next_at: None,
-        attempts: Vec::new(),
-        technical: 0,
-        off_schedule: false,
-        unverified: 0,
-        steps_done: 0,
-        messages: Vec::new(),
-        along: Vec::new(),
-        waits_because: None,
-        timers: BTreeMap::new(),
-        pending: BTreeMap::new(),
-        payments: Vec::new(),
-        paid_by: None,
-        page: PageRecord::default(),
-        page_used: false,
-        renewed_to: None,
-        moved_to: None,
-        card_updated: false,
-        forced: false,
-        check_began_at: None,
-        check_purpose: None,
-        route: None,
-        routed: None,
-        recovered_by: None,
-        flags: Vec::new(),
-        next: Next { at: None, what: "wait".into(), why: String::new() },
-        ledger_sequence: 0,
-        effect_sequence: 0,
+        ..Case::blank(id, billing.id.clone(), invoice, amount, now)
     };
     let mut stepper = Stepper::new(case, around, policy, now);
     stepper.note(EntryKind::Opened, format!("The payment of {amount} did not go through."));
