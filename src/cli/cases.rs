@@ -9,13 +9,11 @@ use std::process::ExitCode;
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
-use super::backend::{self, Backend, BackendArgs};
+use super::backend::{self, BackendArgs};
+use super::list;
 use super::offline::{print_file, print_json, print_line};
 use super::show::{CaseView, Zone, words};
 use crate::core::case::State;
-
-/// Cases in one answer of the API at most.
-const PAGE: usize = 100;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -62,7 +60,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             print_file(&backend.file(&["cases"], &query).await?)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let (cases, has_more) = read(backend, &args).await?;
+        let (cases, has_more) = list::read(backend, "cases", &filters(&args), args.limit).await?;
         if args.json {
             print_json(&json!({ "data": cases, "has_more": has_more }))?;
         } else {
@@ -72,27 +70,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn filters(args: &Args) -> Vec<(&'static str, &str)> {
-    let all = [("state", &args.state), ("customer", &args.customer), ("invoice", &args.invoice)];
-    all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect()
-}
-
-/// Page by page, up to the limit.
-async fn read(backend: &Backend, args: &Args) -> anyhow::Result<(Vec<Value>, bool)> {
-    let (mut cases, mut has_more): (Vec<Value>, bool) = (Vec::new(), true);
-    while has_more && cases.len() < args.limit as usize {
-        let limit = (args.limit as usize - cases.len()).min(PAGE).to_string();
-        let after = cases.last().and_then(|case| case.get("id")).and_then(Value::as_str);
-        let mut query = vec![("limit", limit.as_str())];
-        query.extend(filters(args));
-        query.extend(after.map(|after| ("starting_after", after)));
-        let mut page = backend.get(&["cases"], &query).await?;
-        has_more = page.get("has_more").and_then(Value::as_bool).unwrap_or(false);
-        let Some(Value::Array(data)) = page.get_mut("data").map(Value::take) else { break };
-        has_more &= !data.is_empty();
-        cases.extend(data);
-    }
-    Ok((cases, has_more))
+fn filters(args: &Args) -> Vec<list::Part<'_>> {
+    list::given([("state", &args.state), ("customer", &args.customer), ("invoice", &args.invoice)])
 }
 
 fn print_table(cases: &[Value], has_more: bool, zone: &Zone) -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::backend::{self, Backend, BackendArgs};
 use super::offline::{NOT_WELL, finish, print_json, print_line};
 use super::show::Zone;
+use crate::core::customer::Channel;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -52,20 +53,21 @@ enum Order {
     },
 }
 
+/// A channel, as an argument.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
-enum Way {
+pub(super) enum Way {
     Email,
     Sms,
     Whatsapp,
 }
 
-impl Way {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Sms => "sms",
-            Self::Whatsapp => "whatsapp",
+impl From<Way> for Channel {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Email => Self::Email,
+            Way::Sms => Self::Sms,
+            Way::Whatsapp => Self::Whatsapp,
         }
     }
 }
@@ -75,11 +77,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     finish(backend::run(&args.backend, async |backend| match &args.order {
         None => list(backend, args.json).await,
         Some(Order::Lift { channel }) => {
-            order(backend, args.json, &[channel.as_str(), "lift"], &json!({})).await
+            order(backend, args.json, &[Channel::from(*channel).as_str(), "lift"], &json!({})).await
         }
         Some(Order::Stop { channel, reason }) => {
             let body = reason.as_ref().map_or_else(|| json!({}), |why| json!({ "reason": why }));
-            order(backend, args.json, &[channel.as_str(), "stop"], &body).await
+            order(backend, args.json, &[Channel::from(*channel).as_str(), "stop"], &body).await
         }
     }))
 }

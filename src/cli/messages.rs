@@ -12,11 +12,9 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::backend::{self, Backend, BackendArgs};
+use super::list;
 use super::offline::{finish, print_file, print_json, print_line};
 use super::show::Zone;
-
-/// Messages in one answer of the API at most.
-const PAGE: usize = 100;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -83,19 +81,19 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     finish(backend::run(&args.backend, async |backend| {
         match args.report {
             true => report(backend, &args).await?,
-            false => list(backend, &args).await?,
+            false => tell(backend, &args).await?,
         }
         Ok(ExitCode::SUCCESS)
     }))
 }
 
-async fn list(backend: &Backend, args: &Args) -> anyhow::Result<()> {
+async fn tell(backend: &Backend, args: &Args) -> anyhow::Result<()> {
     if args.csv {
         let mut query = filters(args);
         query.push(("format", "csv"));
         return Ok(print_file(&backend.file(&["messages"], &query).await?)?);
     }
-    let (messages, has_more) = read(backend, args).await?;
+    let (messages, has_more) = list::read(backend, "messages", &filters(args), args.limit).await?;
     if args.json {
         return Ok(print_json(&json!({ "data": messages, "has_more": has_more }))?);
     }
@@ -112,39 +110,15 @@ async fn list(backend: &Backend, args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn filters(args: &Args) -> Vec<(&'static str, &str)> {
-    let all = [
+fn filters(args: &Args) -> Vec<list::Part<'_>> {
+    list::given([
         ("case", &args.case),
         ("customer", &args.customer),
         ("channel", &args.channel),
         ("kind", &args.kind),
         ("locale", &args.locale),
         ("status", &args.status),
-    ];
-    all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect()
-}
-
-/// Page by page, up to the limit.
-async fn read(backend: &Backend, args: &Args) -> anyhow::Result<(Vec<Value>, bool)> {
-    let (mut messages, mut has_more): (Vec<Value>, bool) = (Vec::new(), true);
-    while has_more && messages.len() < args.limit as usize {
-        let limit = (args.limit as usize - messages.len()).min(PAGE).to_string();
-        let after = messages.last().and_then(|one| one.get("id")).and_then(Value::as_str);
-        let mut query = vec![("limit", limit.as_str())];
-        query.extend(filters(args));
-        query.extend(after.map(|after| ("starting_after", after)));
-        let mut page = backend.get(&["messages"], &query).await?;
-        has_more = page.get("has_more").and_then(Value::as_bool).unwrap_or(false);
-        let Some(Value::Array(data)) = page.get_mut("data").map(Value::take) else { break };
-        // A page of a rare filter may be empty though there are more.
-        if data.is_empty() {
-            break;
-        }
-        messages.extend(data);
-    }
-    has_more |= messages.len() > args.limit as usize;
-    messages.truncate(args.limit as usize);
-    Ok((messages, has_more))
+    ])
 }
 
 /// What happened to a message, in the order in which it usually does.

@@ -34,6 +34,7 @@ mod import;
 mod init;
 mod keep;
 mod learning;
+mod list;
 mod live;
 mod merchants;
 mod messages;

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::ValueEnum as _;
 
+use super::channel::Way;
 use super::offline::{NOT_WELL, Usage, finish, print_json, print_line};
 use crate::channel::{Delivery, Envelope};
 use crate::clock::real_now;
@@ -69,14 +70,6 @@ enum Kind {
     Recovered,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Way {
-    Email,
-    Sms,
-    Whatsapp,
-}
-
 impl From<Kind> for MessageKind {
     fn from(kind: Kind) -> Self {
         match kind {
@@ -85,16 +78,6 @@ impl From<Kind> for MessageKind {
             Kind::ConfirmBank => Self::ConfirmBank,
             Kind::LastNotice => Self::LastNotice,
             Kind::Recovered => Self::Recovered,
-        }
-    }
-}
-
-impl From<Way> for Channel {
-    fn from(way: Way) -> Self {
-        match way {
-            Way::Email => Self::Email,
-            Way::Sms => Self::Sms,
-            Way::Whatsapp => Self::Whatsapp,
         }
     }
 }

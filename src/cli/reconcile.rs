@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::backend::{self, BackendArgs};
+use super::list;
 use super::offline::{NOT_WELL, finish, print_json, print_line};
-use super::report::moment;
 use crate::core::money::Money;
 
 /// Arguments.
@@ -78,13 +78,8 @@ struct Difference {
 /// Runs the command.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     finish(backend::run(&args.backend, async |backend| {
-        let zone = backend.zone();
-        let since = moment(zone, "--since", args.since.as_deref())?;
-        let until = moment(zone, "--until", args.until.as_deref())?;
-        let named = [("since", &since), ("until", &until)];
-        let query: Vec<_> =
-            named.iter().filter_map(|(name, at)| Some((*name, at.as_deref()?))).collect();
-        let answer = backend.read_patiently(&["reports", "captures"], &query).await?;
+        let span = list::span(backend.zone(), args.since.as_deref(), args.until.as_deref())?;
+        let answer = backend.read_patiently(&["reports", "captures"], &list::parts(&span)).await?;
         let found = read(&answer)?;
         match args.json {
             true => print_json(&answer)?,

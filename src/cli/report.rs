@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::backend::{self, BackendArgs};
+use super::list;
 use super::offline::{Usage, finish, print_file, print_json, print_line};
 use super::show::{Zone, wrap};
 use crate::core::money::Money;
@@ -180,31 +181,22 @@ fn monthly(args: &MonthlyArgs) -> anyhow::Result<ExitCode> {
     }))
 }
 
-fn file(list: &str, args: &FileArgs) -> anyhow::Result<ExitCode> {
+fn file(name: &str, args: &FileArgs) -> anyhow::Result<ExitCode> {
     finish(backend::run(&args.backend, async |backend| {
-        let zone = backend.zone();
-        let since = moment(zone, "--since", args.since.as_deref())?;
-        let until = moment(zone, "--until", args.until.as_deref())?;
-        if list != "payments" && (since.is_some() || until.is_some()) {
+        let span = list::span(backend.zone(), args.since.as_deref(), args.until.as_deref())?;
+        if name != "payments" && !span.is_empty() {
             return Err(Usage::new("--since and --until are for payments").into());
         }
-        let mut query = vec![("format", "csv")];
-        query.extend(since.as_deref().map(|at| ("since", at)));
-        query.extend(until.as_deref().map(|at| ("until", at)));
-        print_file(&backend.file(&[list], &query).await?)?;
+        let query = [vec![("format", "csv")], list::parts(&span)].concat();
+        print_file(&backend.file(&[name], &query).await?)?;
         Ok(ExitCode::SUCCESS)
     }))
 }
 
 fn recovery(args: Args) -> anyhow::Result<ExitCode> {
     finish(backend::run(&args.backend, async |backend| {
-        let zone = backend.zone();
-        let since = moment(zone, "--since", args.since.as_deref())?;
-        let until = moment(zone, "--until", args.until.as_deref())?;
-        let named = [("since", &since), ("until", &until)];
-        let query: Vec<_> =
-            named.iter().filter_map(|(name, at)| Some((*name, at.as_deref()?))).collect();
-        let report = backend.read_patiently(&["reports", "recovery"], &query).await?;
+        let span = list::span(backend.zone(), args.since.as_deref(), args.until.as_deref())?;
+        let report = backend.read_patiently(&["reports", "recovery"], &list::parts(&span)).await?;
         if args.json {
             print_json(&report)?;
         } else {

@@ -11,6 +11,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 
 use super::backend::{self, Backend, BackendArgs};
+use super::list;
 use super::offline::{print_json, print_line};
 use crate::store::outbound::DeliveryState;
 
@@ -103,11 +104,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         What::List { state, endpoint, case, limit, backend } => {
             done(backend::run(&backend, async |backend| {
                 let limit = limit.to_string();
-                let filters = [("state", &state), ("endpoint", &endpoint), ("case", &case)];
                 let mut query = vec![("limit", limit.as_str())];
-                query.extend(filters.iter().filter_map(|(n, v)| Some((*n, v.as_deref()?))));
-                let list = backend.get(&["webhook-deliveries"], &query).await?;
-                Ok((list, deliveries as Print))
+                query.extend(list::given([
+                    ("state", &state),
+                    ("endpoint", &endpoint),
+                    ("case", &case),
+                ]));
+                let found = backend.get(&["webhook-deliveries"], &query).await?;
+                Ok((found, deliveries as Print))
             })?)
         }
         What::Show(one) => done(backend::run(&one.backend, async |backend| {
@@ -118,8 +122,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         What::Test(one) => done(ask(&one, ["webhook-endpoints", "test"], whole)?),
         What::Enable(one) => done(ask(&one, ["webhook-endpoints", "enable"], endpoint)?),
         What::Endpoints { backend } => done(backend::run(&backend, async |backend: &Backend| {
-            let list = backend.get(&["webhook-endpoints"], &[]).await?;
-            Ok((list, endpoints as Print))
+            let found = backend.get(&["webhook-endpoints"], &[]).await?;
+            Ok((found, endpoints as Print))
         })?),
     }
 }
