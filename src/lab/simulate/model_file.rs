@@ -15,6 +15,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::core::decline::Category;
+use crate::lab::bad_file::BadFile;
 
 /// The shipped file.
 pub const SHIPPED: &str = include_str!("../data/issuer_model.toml");
@@ -57,32 +58,6 @@ pub struct File {
     pub calendars: BTreeMap<String, Vec<Calendar>>,
 }
 
-/// Why a file is no model.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelError {
-    /// It cannot be read.
-    #[error("read {file}")]
-    Io {
-        /// Which.
-        file: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// It is not what the model asks for.
-    #[error("understand {file}, line {line}, field `{field}`: {why}")]
-    Field {
-        /// Which file.
-        file: String,
-        /// Which line, from 1.
-        line: usize,
-        /// Which field.
-        field: String,
-        /// What is wrong.
-        why: String,
-    },
-}
-
 #[expect(clippy::expect_used, reason = "a file of the program itself; a test parses it")]
 static FILE: LazyLock<Arc<File>> = LazyLock::new(|| {
     let read =
@@ -99,10 +74,10 @@ pub fn shipped() -> Arc<File> {
 ///
 /// # Errors
 /// The file cannot be read, or is no model.
-pub fn read(path: &Path) -> Result<Arc<File>, ModelError> {
+pub fn read(path: &Path) -> Result<Arc<File>, BadFile> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path)
-        .map_err(|source| ModelError::Io { file: file.clone(), source })?;
+        .map_err(|source| BadFile::Io { file: file.clone(), source })?;
     parse(&file, &text).map(Arc::new)
 }
 
@@ -147,8 +122,8 @@ const CAUSES: [&str; 5] = ["funds", "risk", "permanent", "technical", "gateway"]
 /// No logit of anybody's bank is further from nothing.
 const LARGEST_LOGIT: f64 = 20.0;
 
-fn parse(file: &str, text: &str) -> Result<File, ModelError> {
-    let bad = |at: Option<usize>, field: &str, why: String| ModelError::Field {
+fn parse(file: &str, text: &str) -> Result<File, BadFile> {
+    let bad = |at: Option<usize>, field: &str, why: String| BadFile::Line {
         file: file.to_owned(),
         line: text[..at.unwrap_or(0).min(text.len())].lines().count().max(1),
         field: field.to_owned(),
@@ -176,16 +151,16 @@ fn parse(file: &str, text: &str) -> Result<File, ModelError> {
 }
 
 struct Check<'a> {
-    bad: &'a dyn Fn(Option<usize>, &str, String) -> ModelError,
+    bad: &'a dyn Fn(Option<usize>, &str, String) -> BadFile,
 }
 
 impl Check<'_> {
-    fn fail(&self, at: usize, field: String, why: impl Into<String>) -> ModelError {
+    fn fail(&self, at: usize, field: String, why: impl Into<String>) -> BadFile {
         // The line in which it begins has at least its first character.
         (self.bad)(Some(at + 1), &field, why.into())
     }
 
-    fn parameters(&self, all: &BTreeMap<String, Spanned<Parameter>>) -> Result<(), ModelError> {
+    fn parameters(&self, all: &BTreeMap<String, Spanned<Parameter>>) -> Result<(), BadFile> {
         for name in NAMES {
             if !all.contains_key(name) {
                 let why = "it is missing; `--print-model` shows a whole file".to_owned();
@@ -219,7 +194,7 @@ impl Check<'_> {
     fn codes(
         &self,
         all: &BTreeMap<String, Spanned<BTreeMap<Category, f64>>>,
-    ) -> Result<(), ModelError> {
+    ) -> Result<(), BadFile> {
         for cause in CAUSES {
             if !all.contains_key(cause) {
                 return Err((self.bad)(None, &format!("codes.{cause}"), "it is missing".into()));
@@ -241,7 +216,7 @@ impl Check<'_> {
     fn calendars(
         &self,
         all: &BTreeMap<String, Spanned<Vec<Spanned<Calendar>>>>,
-    ) -> Result<(), ModelError> {
+    ) -> Result<(), BadFile> {
         for (country, calendars) in all {
             let shares = calendars.get_ref().iter().map(|calendar| calendar.get_ref().share);
             if !are_weights(shares) {

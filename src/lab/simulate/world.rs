@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::core::decline::Category;
 use crate::core::learning::timing::Charge;
+use crate::lab::bad_file::BadFile;
 
 /// The last day offset that a line may name.
 pub const LAST_DAY: u32 = 60;
@@ -41,38 +42,6 @@ pub struct WorldCase {
     pub opens: Vec<u64>,
 }
 
-/// Why a world cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum WorldError {
-    /// The file.
-    #[error("read {file}")]
-    Io {
-        /// Which.
-        file: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A line of it.
-    #[error("understand {file}, line {line}, field `{field}`: {why}")]
-    Line {
-        /// Which file.
-        file: String,
-        /// Which line, from 1.
-        line: usize,
-        /// Which field.
-        field: &'static str,
-        /// What is wrong.
-        why: String,
-    },
-    /// There is nothing in it.
-    #[error("use {file}: it has no case")]
-    Empty {
-        /// Which file.
-        file: String,
-    },
-}
-
 /// What to do with a line that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadLines {
@@ -92,9 +61,9 @@ pub struct World {
 }
 
 /// Reads a world file.
-pub fn read(path: &Path, bad: BadLines) -> Result<World, WorldError> {
+pub fn read(path: &Path, bad: BadLines) -> Result<World, BadFile> {
     let name = path.display().to_string();
-    let io = |source| WorldError::Io { file: name.clone(), source };
+    let io = |source| BadFile::Io { file: name.clone(), source };
     let file = std::fs::File::open(path).map_err(io)?;
     let mut world = World { cases: Vec::new(), skipped: 0 };
     for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
@@ -106,12 +75,17 @@ pub fn read(path: &Path, bad: BadLines) -> Result<World, WorldError> {
             Ok(case) => world.cases.push(case),
             Err(_) if bad == BadLines::Skip => world.skipped += 1,
             Err(Wrong { field, why }) => {
-                return Err(WorldError::Line { file: name, line: number + 1, field, why });
+                return Err(BadFile::Line {
+                    file: name,
+                    line: number + 1,
+                    field: field.to_owned(),
+                    why,
+                });
             }
         }
     }
     if world.cases.is_empty() {
-        return Err(WorldError::Empty { file: name });
+        return Err(BadFile::Empty { file: name });
     }
     Ok(world)
 }
