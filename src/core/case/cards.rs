@@ -126,22 +126,18 @@ impl Stepper<'_> {
         if self.case.state.is_ended() || token.is_none() {
             return;
         }
-        let moved = self.case.moved_to.as_ref().filter(|moved| {
-            event.elsewhere.as_ref() == Some(&moved.gateway) && token.as_ref() == Some(&moved.token)
-        });
-        let gone = match event.elsewhere {
-            Some(_) => moved.is_some(),
-            None => token == self.case.token,
-        };
-        if gone {
-            match event.elsewhere {
-                Some(_) => self.go_back_to_billing(),
-                None => self.case.token = None,
+        match (&event.elsewhere, &self.case.moved_to) {
+            (None, _) if token == self.case.token => self.case.token = None,
+            (Some(gateway), Some(moved))
+                if *gateway == moved.gateway && token.as_deref() == Some(&moved.token) =>
+            {
+                self.go_back_to_billing();
             }
-            self.note(EntryKind::Event, "The payment method was removed at its gateway.");
-            if self.case.state == State::Scheduled && !self.waits_for(Pending::Check) {
-                self.plan();
-            }
+            _ => return,
+        }
+        self.note(EntryKind::Event, "The payment method was removed at its gateway.");
+        if self.case.state == State::Scheduled && !self.waits_for(Pending::Check) {
+            self.plan();
         }
     }
 
