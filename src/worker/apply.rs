@@ -424,12 +424,10 @@ impl<'a> Batch<'a> {
         if self.commit != Commit::default() {
             self.keep_routing().await?;
             let told = self.commit.reputation.clone();
-            self.applier.store.commit(self.commit).await?;
+            self.applier.store.commit(std::mem::take(&mut self.commit)).await?;
             told.iter().for_each(reputation::show);
         }
-        if let Some(learned) = self.learned {
-            self.applier.remember(learned);
-        }
+        self.bring_back_learned();
         Ok(())
     }
 }

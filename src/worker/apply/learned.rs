@@ -47,6 +47,13 @@ impl Batch<'_> {
         Ok(learned)
     }
 
+    /// Leaves what was learned to the next batch, as the store holds it.
+    pub(super) fn bring_back_learned(self) {
+        if let Some(learned) = self.learned {
+            self.applier.remember(learned);
+        }
+    }
+
     /// Applies a person's change of what was learned, in its turn among the cases that teach.
     pub(super) async fn relearn(&mut self, change: &Relearn) -> Result<(), StoreError> {
         match self.learned().await?.changed(change) {
@@ -135,7 +142,7 @@ impl Applier {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    pub(super) fn remember(&self, learned: Arc<Learned>) {
+    fn remember(&self, learned: Arc<Learned>) {
         *self.learned.lock().unwrap_or_else(PoisonError::into_inner) = Some(learned);
     }
 

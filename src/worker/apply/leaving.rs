@@ -56,6 +56,8 @@ impl Applier {
                 }
             }
         }
+        // Nothing was written: what was learned is as it was.
+        batch.bring_back_learned();
         Ok(vetted)
     }
 }
