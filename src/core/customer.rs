@@ -67,6 +67,11 @@ pub struct PaymentMethod {
 }
 
 impl PaymentMethod {
+    /// Under which id it is kept whom its gateway calls so, where that is another name.
+    pub fn alias(&self) -> Option<String> {
+        self.gateway_customer.as_deref().map(|theirs| alias(&self.gateway, theirs))
+    }
+
     /// The gateway's token.
     pub fn token(&self) -> &str {
         self.facts.token.as_deref().unwrap_or_default()
@@ -334,6 +339,12 @@ impl Customer {
             (None, None) => CardKey::of_token(gateway, token),
         }
     }
+}
+
+/// Under which id it is kept whom a gateway calls so: a record that only says who that is
+/// ([`Customer::same_as`]).
+pub fn alias(gateway: &GatewayId, theirs: &str) -> String {
+    format!("{gateway}//{theirs}")
 }
 
 /// The expiry that a later one has replaced.

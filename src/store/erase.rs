@@ -20,7 +20,7 @@ use super::{
     SideTable, Store, StoreError,
 };
 use crate::core::case::{AttemptOutcome, Case};
-use crate::core::customer::Channel;
+use crate::core::customer::{Channel, PaymentMethod};
 use crate::core::delivery::address_key;
 use crate::core::ids::{CaseId, digest};
 use crate::core::ledger::{EntryKind, LedgerEntry};
@@ -179,6 +179,8 @@ fn is_forgotten(customer: &str) -> bool {
 struct Person {
     id: String,
     is_recorded: bool,
+    /// Records that say by which names other gateways know them.
+    aliases: Vec<String>,
     cases: Vec<Case>,
     /// Digests of addresses that were written to.
     addresses: BTreeSet<String>,
@@ -194,6 +196,7 @@ impl Person {
         let mut person = Self {
             id: id.to_owned(),
             is_recorded: record.is_some(),
+            aliases: Vec::new(),
             cases: cases_of(store, id).await?,
             addresses: BTreeSet::new(),
             own: BTreeSet::from([id.to_owned()]),
@@ -209,6 +212,7 @@ impl Person {
             person.addresses.extend(address.map(|address| address_key(channel, address)));
         }
         let methods = record.iter().flat_map(|record| &record.methods);
+        person.aliases.extend(methods.clone().filter_map(PaymentMethod::alias));
         person.own.extend(methods.filter_map(|method| method.gateway_customer.clone()));
         for case in &person.cases {
             person.names.insert(case.invoice.clone());
@@ -364,7 +368,8 @@ fn number_of(key: &str) -> Option<u64> {
 /// Takes the person out of their cases, messages and record, in one transaction.
 async fn erase(store: &dyn Store, person: &Person, now: Timestamp) -> Result<Erased, EraseError> {
     let name = reference(&person.id);
-    let mut commit = Commit { forgotten: vec![person.id.clone()], ..Commit::default() };
+    let forgotten = std::iter::once(&person.id).chain(&person.aliases).cloned().collect();
+    let mut commit = Commit { forgotten, ..Commit::default() };
     for case in &person.cases {
         let messages = store.messages_of(&case.id).await?;
         commit.messages.extend(messages.into_iter().map(without_words));

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::Batch;
 use crate::core::case::step;
 use crate::core::consent::{Consent, Standing};
-use crate::core::customer::{Channel, Customer, PaymentMethod};
+use crate::core::customer::{Channel, Customer, PaymentMethod, alias};
 use crate::core::event::Event;
 use crate::core::ids::{CaseId, GatewayId};
 use crate::core::input::Input;
@@ -116,8 +116,7 @@ impl Batch<'_> {
         methods: &[PaymentMethod],
     ) -> Result<(), StoreError> {
         for method in methods {
-            let Some(theirs) = method.gateway_customer.as_deref() else { continue };
-            let key = alias(&method.gateway, theirs);
+            let Some(key) = method.alias() else { continue };
             // Read, so that a record that stays the same is not written.
             self.customer(&key).await?;
             let same_as = Some(customer.to_owned());
@@ -172,9 +171,4 @@ impl Batch<'_> {
         }
         Ok(())
     }
-}
-
-/// Under which id it is kept whom a gateway calls so.
-fn alias(gateway: &GatewayId, theirs: &str) -> String {
-    format!("{gateway}//{theirs}")
 }

@@ -1,7 +1,7 @@
 //! Erasing: what is taken away is gone, what is kept is whole, and what came stays known.
 
 use recoup::core::customer::Customer;
-use recoup::core::event::Contact;
+use recoup::core::event::{Contact, PaymentMethodFacts};
 use recoup::store::erase::{self, EraseError, Retention};
 use recoup::store::{Appended, Commit, InboxBody, InboxRecord};
 
@@ -36,9 +36,15 @@ async fn a_forgotten_customer_is_gone_and_the_books_stay(subject: &mut Subject) 
     let open = case(1);
     let id = open.customer_key();
     let contact = Contact { email: Some("ana@nube.example".into()), ..Contact::default() };
-    let customer = Customer { contact, ..Customer::new(id.clone()) };
+    let mut customer = Customer { contact, ..Customer::new(id.clone()) };
+    let token = Some("tok_1".to_owned());
+    let facts = PaymentMethodFacts { token, ..PaymentMethodFacts::default() };
+    customer.learn_method(&"other".into(), &facts);
+    customer.methods[0].gateway_customer = Some("shopper_ana".into());
+    let alias = customer.methods[0].alias().unwrap();
+    let alias = Customer { same_as: Some(id.clone()), ..Customer::new(alias) };
     let mut first = step(&open);
-    first.customers = vec![customer];
+    first.customers = vec![customer, alias];
     store.commit(first).await.unwrap();
     let body = br#"{"to":"ana@nube.example"}"#.to_vec();
     let body = InboxBody::Webhook { body, headers: Vec::new() };
@@ -63,6 +69,7 @@ async fn a_forgotten_customer_is_gone_and_the_books_stay(subject: &mut Subject) 
     let everything = store.export(None, 10_000).await.unwrap();
     let everything = serde_json::to_string(&everything).unwrap();
     assert!(!everything.contains("ana@nube.example"));
+    assert!(!everything.contains("shopper_ana"), "nor how another gateway calls them");
     assert!(matches!(erase::forget(&*store, &id, &about, at(9)).await, Err(EraseError::Unknown)));
 }
 
