@@ -133,6 +133,23 @@ pub(super) fn an_expired_key_is_never_sent_again() {
 }
 
 #[test]
+pub(super) fn not_found_counts_from_the_last_send_not_from_the_first() {
+    let (mut story, order) = in_flight(policy());
+    story.charged(unknown());
+    let Order::Check(_) = story.until_effect() else { panic!("{:?}", story.effects) };
+    // Sent as often as it may be, and the last time ten minutes after the first; the look-up began
+    // when the first send was beyond the horizon, and the last was not.
+    let horizon = story.policy.gateway(&order.gateway).unwrap().capabilities.horizon();
+    let attempt = &mut story.case.attempts[0];
+    let (first, _) = attempt.sent.unwrap();
+    attempt.sent = Some((first, first + SignedDuration::from_mins(10)));
+    attempt.sends = 3;
+    (story.now, story.case.check_began_at) = (first + horizon, Some(first + horizon));
+    story.answer(checked(order.attempt, LookUpAnswer::NotFound));
+    assert_eq!(story.case.attempts[0].outcome, AttemptOutcome::Unknown);
+}
+
+#[test]
 fn a_webhook_before_the_answer_counts_once() {
     let (mut story, order) = in_flight(policy());
     story.event(paid(Some(order.idempotency_key.clone()), "pi_1"));

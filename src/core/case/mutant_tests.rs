@@ -21,7 +21,7 @@ fn each_story_notices_that_its_rule_is_gone() {
     let stories: [Needs; 5] = [
         (
             &[Mutant::HorizonFromFirstSend],
-            not_found_is_final_only_after_the_horizon_of_the_last_send,
+            failures::not_found_counts_from_the_last_send_not_from_the_first,
         ),
         (&[Mutant::NoClosingSweep], nothing_helps_and_the_case_is_exhausted_after_a_closing_sweep),
         (&[Mutant::SecondWhileUnknown], failures::an_unknown_outcome_blocks_every_other_attempt),
