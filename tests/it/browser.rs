@@ -5,10 +5,12 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use axum::http::Method;
+use fantoccini::elements::Element;
 use fantoccini::wd::WebDriverCompatibleCommand;
-use fantoccini::{Client, ClientBuilder};
+use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 use url::{ParseError, Url};
 
@@ -107,6 +109,32 @@ impl Browser {
         const ASK: &str =
             "const e = document.documentElement; return e.scrollWidth - e.clientWidth";
         self.page.execute(ASK, Vec::new()).await.unwrap().as_i64().unwrap()
+    }
+
+    /// Presses what is there and waits for the page that it leads to. A driver may come back from a
+    /// click before the form is on its way, and then the page that is left is still there.
+    pub(crate) async fn press(&self, css: &str, leads_to: impl Fn(&Url) -> bool) -> Url {
+        self.find(css).await.click().await.unwrap();
+        let long = Instant::now() + Duration::from_secs(30);
+        loop {
+            let there = self.page.current_url().await.unwrap();
+            if leads_to(&there) {
+                return there;
+            }
+            assert!(Instant::now() < long, "{css} has led to {there}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The first of these, once it is there.
+    pub(crate) async fn find(&self, css: &str) -> Element {
+        let long = Duration::from_secs(30);
+        self.page.wait().at_most(long).for_element(Locator::Css(css)).await.unwrap()
+    }
+
+    /// What is written in the first of these.
+    pub(crate) async fn read(&self, css: &str) -> String {
+        self.find(css).await.text().await.unwrap()
     }
 
     /// Keeps a picture where `RECOUP_SCREENSHOTS` names a folder.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{Html, IntoResponse as _, Response};
-use fantoccini::Locator;
 use recoup::core::case::State as CaseState;
 use recoup::core::money::Money;
 use recoup::http::pages::{
@@ -17,6 +16,7 @@ use recoup::http::pages::{
     content_security_policy, pay_page, unknown_link_page, verify_page,
 };
 use recoup::sandbox::Step;
+use url::Url;
 
 use crate::browser::{Browser, Scripts};
 use crate::messages::brand;
@@ -177,20 +177,16 @@ async fn without_javascript_a_customer_pays_with_a_new_card() {
     let (invoice, link) = world.bill(&on).await;
     let page = &browser.page;
     page.goto(&world.url(&link)).await.unwrap();
-    let button = page.find(Locator::Css("button.primary")).await.unwrap();
-    assert_eq!(button.text().await.unwrap(), "Update card and pay $29.00");
-    button.click().await.unwrap();
-    let there = page.current_url().await.unwrap();
-    assert!(there.path().starts_with("/stripe/pages/portal/"), "{there}");
+    assert_eq!(browser.read("button.primary").await, "Update card and pay $29.00");
+    let gateway = |url: &Url| url.path().starts_with("/stripe/pages/portal/");
+    browser.press("button.primary", gateway).await;
     let other = "input[value='5555555555554444']";
-    page.find(Locator::Css(other)).await.unwrap().click().await.unwrap();
-    page.find(Locator::Css("button")).await.unwrap().click().await.unwrap();
-    let back = page.current_url().await.unwrap();
-    assert_eq!((back.path(), back.query()), (link.as_str(), Some("done=card")));
+    browser.find(other).await.click().await.unwrap();
+    let back = browser.press("button", |url| url.path() == link).await;
+    assert_eq!(back.query(), Some("done=card"));
     world.settle().await;
     page.refresh().await.unwrap();
-    let heading = page.find(Locator::Css("h1")).await.unwrap().text().await.unwrap();
-    assert_eq!(heading, "Thank you");
+    assert_eq!(browser.read("h1").await, "Thank you");
     assert_eq!(world.case(&invoice).await["state"], "recovered");
     assert!(world.sandbox.double_charges().is_empty());
 }
@@ -203,13 +199,12 @@ async fn without_javascript_a_customer_asks_for_a_day() {
     let (_, link) = world.bill(&on).await;
     let page = &browser.page;
     page.goto(&world.url(&link)).await.unwrap();
-    page.find(Locator::Css(".others summary")).await.unwrap().click().await.unwrap();
-    let field = page.find(Locator::Css("input[type=date]")).await.unwrap();
+    browser.find(".others summary").await.click().await.unwrap();
+    let field = browser.find("input[type=date]").await;
     field.send_keys("01152026").await.unwrap();
-    let send = page.find(Locator::Css("form[action$=more-time] button")).await.unwrap();
-    send.click().await.unwrap();
-    let notice = page.find(Locator::Css("[role=status]")).await.unwrap().text().await.unwrap();
+    browser.press("form[action$=more-time] button", |url| url.query().is_some()).await;
+    let notice = browser.read("[role=status]").await;
     assert!(notice.contains("written down the date"), "{notice}");
-    let lead = page.find(Locator::Css(".lead")).await.unwrap().text().await.unwrap();
+    let lead = browser.read(".lead").await;
     assert!(lead.contains("Thu 15 Jan"), "{lead}");
 }
