@@ -22,7 +22,7 @@ const MIN_ADMIN_TOKEN: usize = 16;
 /// A rule reads the values and tells what is wrong.
 type Rule = fn(&Config, &Node, &mut Report<'_>);
 
-const RULES: [Rule; 20] = [
+const RULES: [Rule; 21] = [
     gateways::exist,
     gateways::ids_differ,
     gateways::have_what_they_need,
@@ -43,6 +43,7 @@ const RULES: [Rule; 20] = [
     surface_is_safe,
     events_are_sent_once,
     nothing_is_forgotten,
+    backups_can_be_made,
 ];
 
 /// Applies every rule.
@@ -120,6 +121,17 @@ fn schedule_fits(config: &Config, tree: &Node, report: &mut Report<'_>) {
         let message = format!("{} days, but `max_attempts = {}`", days.len(), retries.max_attempts);
         report.add(error(tree, path, message).cure("raise `max_attempts` or take out days"));
     }
+}
+
+/// Copies of one moment are made of a store that one process has to itself.
+fn backups_can_be_made(config: &Config, tree: &Node, report: &mut Report<'_>) {
+    let cure = match (&config.backup, &config.store.url) {
+        (None, _) | (_, StoreUrl::Sled(_)) => return,
+        (_, StoreUrl::Postgres(_)) => "use the database's own backup: docs/OPERATIONS.md",
+        (_, StoreUrl::Memory) => "take out `[backup]`, or keep the store: `url = \"sled:…\"`",
+    };
+    let message = "`[backup]` copies a sled store, and `store.url` is none";
+    report.add(error(tree, "backup", message).cure(cure));
 }
 
 fn support_is_named(config: &Config, tree: &Node, report: &mut Report<'_>) {

@@ -73,6 +73,14 @@ const MISTAKES: &[Mistake] = &[
     ("[email]", "[retries]\nwindow_days = 0\n[email]", 11, 15, "must be from 1 to 90", None),
     (
         "[email]",
+        "[backup]\ndir = \"copies\"\n[store]\nurl = \"postgres://recoup@db/recoup\"\n[email]",
+        10,
+        1,
+        "`[backup]` copies a sled store",
+        None,
+    ),
+    (
+        "[email]",
         "[retries]\nschedule = { days = [8, 3] }\n[email]",
         11,
         21,
