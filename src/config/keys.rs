@@ -285,6 +285,7 @@ const WEBHOOK: &[Key] = &[
             "message.failed",
             "link.opened",
             "card.updated",
+            "banner.changed",
             "case.recovered",
             "case.exhausted",
             "case.stopped",

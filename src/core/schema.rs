@@ -258,7 +258,7 @@ one_of! {
     }
     "EventType" News {
         CaseOpened, AttemptScheduled, AttemptFailed, MessageSent, MessageFailed, LinkOpened,
-        CardUpdated, CaseRecovered, CaseExhausted, CaseStopped,
+        CardUpdated, BannerChanged, CaseRecovered, CaseExhausted, CaseStopped,
     }
     "EntryKind" EntryKind {
         Acted, AttemptSent, AttemptOutcome, Decided, Ended, Event, Flagged, Message, Opened, Person,

@@ -147,6 +147,28 @@ async fn what_happens_to_a_case_is_told_in_order_signed_and_as_the_api_shows_it(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_front_end_is_told_when_to_fetch_the_banner_again() {
+    let receiver = Receiver::start().await;
+    let section = receiver.section("events = [\"banner.changed\"]");
+    let world = world(&(section + &format!("[access]\nbanner_secret = \"{SECRET}\"\n"))).await;
+    let child = world.start().await;
+    assert!(world.fail(1).await && world.advance(0).await);
+    let banner = async |customer| world.get(&format!("/customers/{customer}/banner")).await;
+    assert_eq!((banner("c_1").await["show"].clone(), receiver.kinds().len()), (json!(false), 0));
+    assert!(world.fail(4).await && world.advance(86_400).await);
+    let case = world.cases().await.remove("in_4").unwrap();
+    assert_eq!(case["state"], "awaiting_customer");
+    assert_eq!(banner("c_4").await["show"], true);
+    assert_eq!(receiver.got().last().unwrap().body["data"]["customer"], "c_4");
+    let (told, id) = (receiver.kinds().len(), case["id"].as_str().unwrap());
+    assert_eq!(post_api(&world, &format!("/cases/{id}/stop")).await.0, 200);
+    assert!(world.advance(0).await);
+    let now = (banner("c_4").await["show"].clone(), receiver.kinds().len());
+    assert_eq!(now, (json!(false), told + 1));
+    end(child);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_taken_is_tried_again_and_later_events_of_the_case_wait() {
     let receiver = Receiver::start().await;
     let world = world(&receiver.section("")).await;

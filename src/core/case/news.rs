@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AttemptOutcome, Case, Message, MessageStatus, State};
+use crate::core::money::Money;
 
 /// What happened to a case, as the merchant's systems are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub enum News {
     /// The card was changed.
     #[serde(rename = "card.updated")]
     CardUpdated,
+    /// What the banner in the merchant's own front end says may be another thing now.
+    #[serde(rename = "banner.changed")]
+    BannerChanged,
     /// Paid.
     #[serde(rename = "case.recovered")]
     CaseRecovered,
@@ -46,7 +50,7 @@ pub enum News {
 
 impl News {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::CaseOpened,
         Self::AttemptScheduled,
         Self::AttemptFailed,
@@ -54,6 +58,7 @@ impl News {
         Self::MessageFailed,
         Self::LinkOpened,
         Self::CardUpdated,
+        Self::BannerChanged,
         Self::CaseRecovered,
         Self::CaseExhausted,
         Self::CaseStopped,
@@ -69,6 +74,7 @@ impl News {
             Self::MessageFailed => "message.failed",
             Self::LinkOpened => "link.opened",
             Self::CardUpdated => "card.updated",
+            Self::BannerChanged => "banner.changed",
             Self::CaseRecovered => "case.recovered",
             Self::CaseExhausted => "case.exhausted",
             Self::CaseStopped => "case.stopped",
@@ -107,6 +113,9 @@ pub fn news(before: Option<&Case>, after: &Case) -> Vec<News> {
     if after.card_updated && !before.is_some_and(|before| before.card_updated) {
         news.push(News::CardUpdated);
     }
+    if before.and_then(banner) != banner(after) {
+        news.push(News::BannerChanged);
+    }
     news.extend(next(before, after));
     news
 }
@@ -123,6 +132,19 @@ fn opened_link(before: &Case, after: &Case) -> bool {
     signs(after) > signs(before)
         || after.page_used && !before.page_used
         || after.page != before.page
+}
+
+/// What a case brings into its customer's banner: an amount, once they have been asked for it, and
+/// whether a person holds the case. The day on which access ends stands in the banner beforehand.
+fn banner(case: &Case) -> Option<(Money, bool)> {
+    let open = was_asked(case) && !case.state.is_ended();
+    open.then_some((case.amount, case.state == State::Paused))
+}
+
+/// Whether the customer may know of the failure: they were written to, or are about to be.
+pub fn was_asked(case: &Case) -> bool {
+    let written = !case.messages.is_empty() || !case.along.is_empty();
+    written || case.state == State::AwaitingCustomer
 }
 
 /// Where the case goes from here: to an end, or to an attempt at another time than was known.
@@ -197,6 +219,23 @@ mod tests {
         assert_eq!(news(Some(&open), &used), [News::LinkOpened]);
         let updated = Case { card_updated: true, ..used.clone() };
         assert_eq!(news(Some(&used), &updated), [News::CardUpdated]);
+    }
+
+    #[test]
+    fn the_banner_changes_when_the_customer_is_asked_and_when_it_is_over() {
+        let silent = planned(Timestamp::UNIX_EPOCH);
+        let asked = Case { state: State::AwaitingCustomer, ..silent.clone() };
+        assert_eq!(news(Some(&silent), &asked), [News::BannerChanged]);
+        let less = Case { amount: Money::new(900, asked.amount.currency), ..asked.clone() };
+        assert_eq!(news(Some(&asked), &less), [News::BannerChanged]);
+        assert_eq!(
+            news(Some(&asked), &Case { page_used: true, ..asked.clone() }),
+            [News::LinkOpened]
+        );
+        let paid = Case { state: State::Recovered, ..asked.clone() };
+        assert_eq!(news(Some(&asked), &paid), [News::BannerChanged, News::CaseRecovered]);
+        let quiet = Case { state: State::Recovered, ..silent.clone() };
+        assert_eq!(news(Some(&silent), &quiet), [News::CaseRecovered], "there was none");
     }
 
     #[test]

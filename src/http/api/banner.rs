@@ -23,6 +23,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::clock::real_now;
+use crate::core::case::news::was_asked;
 use crate::core::case::{Case, State as CaseState, together};
 use crate::core::customer::Customer;
 use crate::core::money::Money;
@@ -94,10 +95,8 @@ async fn owed_by(state: &AppState, customer: &str) -> Result<Owed, Problem> {
         let policy = state.store.policy(&case.policy_version).await?;
         let policy = policy.as_ref().unwrap_or(&state.policy);
         // While the first attempts are silent, so is the banner.
-        let asked = !case.messages.is_empty() || !case.along.is_empty();
-        let asked = asked || case.state == CaseState::AwaitingCustomer;
         let working = matches!(case.state, CaseState::Attempting | CaseState::AwaitingOutcome);
-        if asked && (working || together::sibling(&case, policy).is_some()) {
+        if was_asked(&case) && (working || together::sibling(&case, policy).is_some()) {
             told.push(case);
         }
     }
