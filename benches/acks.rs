@@ -34,7 +34,7 @@ use recoup::gateway::history::Completeness;
 use recoup::gateway::stripe::Stripe;
 use recoup::gateway::wire::Timeouts;
 use recoup::gateway::{Gateway, GatewaySettings};
-use recoup::http::{AdvanceError, AppState, Book, Engine, Readiness, Refusals, router};
+use recoup::http::{AdvanceError, AppState, Book, Engine, Keys, Readiness, Refusals, router};
 use recoup::message::{Brand, Texts};
 use recoup::sandbox::sign::stripe_signature;
 use recoup::store::postgres::PostgresStore;
@@ -160,6 +160,7 @@ fn real_router(store: Arc<dyn Store>) -> Router {
         clock: Clock::System,
         book: Book::default(),
         refused: Refusals::default(),
+        keys: Keys::default(),
         wake: Arc::default(),
         engine: Arc::new(NoEngine),
         admin_token: None,

@@ -120,6 +120,7 @@ pub(crate) async fn compose_with(
         clock,
         book: http::Book::default(),
         refused: http::Refusals::default(),
+        keys: http::Keys::default(),
         wake: handle.wake(),
         engine: Arc::new(WorkerEngine { handle: handle.clone(), reconciler: reconciler.clone() }),
         admin_token: config.server.admin_token.as_ref().map(|token| token.get().clone()),

@@ -30,6 +30,7 @@ pages!(
     "case_open",
     "changed_meanwhile",
     "endpoint_ended",
+    "idempotency_key_in_use",
     "idempotency_key_reused",
     "internal",
     "invalid_fields",

@@ -59,7 +59,7 @@ mod unsubscribe;
 mod view;
 mod webhooks;
 
-pub use api::{Access, expire, openapi};
+pub use api::{Access, Keys, expire, openapi};
 pub use axum::http::HeaderName;
 pub use book::Book;
 pub use problem::Problem;
@@ -146,6 +146,8 @@ pub struct AppState {
     pub book: Book,
     /// Webhooks that were refused lately.
     pub refused: Refusals,
+    /// Idempotency keys under which something is done at this moment.
+    pub keys: Keys,
     /// Wakes the worker after each append.
     pub wake: Arc<Notify>,
     /// The worker.

@@ -39,6 +39,7 @@ pub use message::MessageRecord;
 pub mod erase;
 pub mod feed;
 mod freeze;
+pub mod kept;
 mod keys;
 mod list;
 pub mod memory;

@@ -145,6 +145,9 @@ pub struct Delivery {
     pub give_up_at: Timestamp,
     /// Since when it fails.
     pub failing_since: Option<Timestamp>,
+    /// The idempotency key under which it was last asked for again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
 }
 
 impl Delivery {
@@ -160,6 +163,7 @@ impl Delivery {
             tried: 0,
             give_up_at: at + GIVE_UP_AFTER,
             failing_since: None,
+            asked: None,
         }
     }
 

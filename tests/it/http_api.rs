@@ -162,35 +162,6 @@ async fn an_action_is_applied_before_it_is_answered() {
 }
 
 #[tokio::test]
-async fn the_same_idempotency_key_acts_once() {
-    let service = Service::with_cases(2).await;
-    let path = format!("/cases/{}/pause", case(1).id);
-    let resume = format!("/cases/{}/resume", case(1).id);
-    let key = Some("k-1");
-    assert_eq!(service.api_with("POST", &path, "", key).await.json()["state"], "paused");
-    service.api("POST", &resume, "").await;
-    let again = service.api_with("POST", &path, "", key).await;
-    assert_eq!(
-        (again.status.as_u16(), again.json()["state"].as_str()),
-        (200, Some("scheduled")),
-        "the current case, and no second pause"
-    );
-    assert_eq!(service.engine.applied.load(Ordering::SeqCst), 2);
-    for (path, body) in [
-        (&path, "{\"until\":\"2030-01-31T09:00:00Z\"}"),
-        (&resume, ""),
-        (&format!("/cases/{}/pause", case(2).id), ""),
-    ] {
-        let answer = service.api_with("POST", path, body, key).await;
-        answer.is_problem(422, "idempotency_key_reused");
-    }
-    let long = "k".repeat(256);
-    let answer = service.api_with("POST", &path, "", Some(&long)).await;
-    answer.is_problem(400, "invalid_idempotency_key");
-    assert_eq!(service.engine.applied.load(Ordering::SeqCst), 2);
-}
-
-#[tokio::test]
 async fn a_link_leads_to_its_case() {
     let service = Service::with_cases(1).await;
     let answer = service.api("POST", &format!("/cases/{}/link", case(1).id), "").await.json();

@@ -29,13 +29,16 @@ use recoup::gateway::{
     CallError, Gateway, HostedPurpose, HostedRequest, HostedSession, MalformedBody, Profile,
     Rejection, RejectionCode, WebhookRequest,
 };
-use recoup::http::{Access, AdvanceError, AppState, Book, Engine, Readiness, Refusals, router};
+use recoup::http::{
+    Access, AdvanceError, AppState, Book, Engine, Keys, Readiness, Refusals, router,
+};
 use recoup::message::{Brand, Texts};
 use recoup::store::erase::Retention;
 use recoup::store::memory::MemoryStore;
 use recoup::store::{CaseWrite, Commit, ExportRecord, InboxBody, Store, StoreError};
 use secrecy::SecretString;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use crate::http_samples::{case, customer, decline};
@@ -211,6 +214,8 @@ pub(crate) struct SimpleEngine {
     clock: Clock,
     /// How many inputs were applied.
     pub(crate) applied: AtomicU32,
+    /// Who holds it holds the engine up.
+    pub(crate) gate: Arc<Semaphore>,
 }
 
 #[async_trait]
@@ -224,6 +229,7 @@ impl Engine for SimpleEngine {
     }
 
     async fn settle(&self) {
+        let _open = self.gate.acquire().await.unwrap();
         for entry in self.store.inbox(self.clock.now(), 100).await.unwrap() {
             self.applied.fetch_add(1, Ordering::SeqCst);
             let mut commit = Commit { applied: vec![entry.number], ..Commit::default() };
@@ -323,6 +329,7 @@ impl Service {
             store: store.clone(),
             clock: setup.clock.clone(),
             applied: AtomicU32::new(0),
+            gate: Arc::new(Semaphore::new(1)),
         });
         let readiness = Readiness::default();
         readiness.ready();
@@ -338,6 +345,7 @@ impl Service {
             clock: setup.clock,
             book: Book::default(),
             refused: Refusals::default(),
+            keys: Keys::default(),
             wake: Arc::default(),
             engine: engine.clone(),
             admin_token: setup.admin_token.map(SecretString::from),

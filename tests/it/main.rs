@@ -30,6 +30,7 @@ mod exercise;
 mod forget;
 mod gateway_docs;
 mod http_api;
+mod http_once;
 mod http_pages;
 mod http_samples;
 mod http_support;

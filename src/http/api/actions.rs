@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::cases::load;
 use super::input::{Fields, checked, json as read_json};
+use super::once::{idempotency_key, reused};
 use crate::clock::real_now;
 use crate::core::ids::GatewayId;
 use crate::core::input::OperatorAction;
@@ -24,9 +25,6 @@ use crate::store::{Appended, InboxBody};
 
 /// The inbox's name for programs.
 const SOURCE: &str = "api";
-
-/// Longest idempotency key.
-const MAX_KEY: usize = 255;
 
 /// One action.
 pub(super) async fn act(
@@ -89,16 +87,6 @@ pub(super) fn reason(text: &str) -> Result<(), &'static str> {
     if text.chars().count() <= 500 { Ok(()) } else { Err("it is longer than 500 characters") }
 }
 
-/// The `Idempotency-Key` of a request.
-pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let text = value.to_str().ok().map(str::trim).filter(|t| !t.is_empty() && t.len() <= MAX_KEY);
-    text.map(|text| Some(format!("key:{text}"))).ok_or_else(|| {
-        let detail = format!("`Idempotency-Key` must be 1 to {MAX_KEY} ASCII characters");
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail)
-    })
-}
-
 /// Appends an input and waits until it is applied.
 pub(super) async fn append(
     state: &AppState,
@@ -109,11 +97,7 @@ pub(super) async fn append(
     if state.append(SOURCE, id.clone(), body.clone()).await? == Appended::Duplicate {
         let before = state.store.input(&GatewayId::from(SOURCE), &id).await?;
         if before.is_some_and(|record| record.body != body) {
-            return Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "idempotency_key_reused",
-                "this `Idempotency-Key` was used for another request: take a new one",
-            ));
+            return Err(reused());
         }
     }
     state.settle().await;

@@ -10,8 +10,9 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::actions::{append, idempotency_key, reason};
+use super::actions::{append, reason};
 use super::input::{Fields, checked, json as read_json};
+use super::once::idempotency_key;
 use crate::core::customer::Channel;
 use crate::core::reputation::{ChannelOrder, Reputation};
 use crate::http::{AppState, Problem};

@@ -3,6 +3,7 @@
 //! What must stay true: it never goes back; the answer comes when everything due up to then is
 //! done, also when `to` is now; the machine's clock cannot be moved.
 
+use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -11,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::input::{Fields, checked, json as read_json};
+use super::once::Once;
 use crate::http::problem::FieldError;
 use crate::http::{AppState, Problem};
 
@@ -30,12 +32,19 @@ const NO_TEST_CLOCK: &str =
 /// `POST /test-clock/advance`.
 pub(super) async fn advance(
     State(state): State<AppState>,
+    once: Option<Extension<Once>>,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     if !state.clock.is_test() {
         return Err(Problem::new(StatusCode::CONFLICT, "no_test_clock", NO_TEST_CLOCK));
     }
-    let to = read_target(&state, &body)?;
+    // Begun again after a crash, time moves to where it was to move then, and not further.
+    let to = match once {
+        Some(Extension(once)) if once.is_again => {
+            read_target(once.begun_at, &body)?.max(state.clock.now())
+        }
+        _ => read_target(state.clock.now(), &body)?,
+    };
     // A request that is given up must not leave the clock half moved: the work goes on by itself.
     let engine = state.engine.clone();
     let work = tokio::spawn(async move { engine.advance(to).await });
@@ -52,8 +61,7 @@ pub(super) async fn advance(
     }
 }
 
-fn read_target(state: &AppState, body: &[u8]) -> Result<Timestamp, Problem> {
-    let now = state.clock.now();
+fn read_target(now: Timestamp, body: &[u8]) -> Result<Timestamp, Problem> {
     let mut errors = Vec::new();
     let mut fields =
         Fields::of(read_json(body)?, String::new(), &["to", "by_seconds"], &mut errors);

@@ -10,7 +10,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::actions::{append, idempotency_key};
+use super::actions::append;
+use super::once::idempotency_key;
 use crate::core::learning::{Learned, Relearn};
 use crate::http::{AppState, Problem};
 use crate::store::InboxBody;

@@ -31,6 +31,7 @@ mod input;
 mod learning;
 mod messages;
 pub(super) mod money;
+mod once;
 mod openapi;
 mod plan;
 mod policies;
@@ -41,6 +42,7 @@ mod webhooks;
 
 pub(super) use actions::unique;
 pub use banner::Access;
+pub use once::Keys;
 pub use openapi::document as openapi;
 pub(super) use openapi::show as show_openapi;
 pub use retention::expire;
@@ -285,7 +287,9 @@ fn states() -> Value {
 }
 
 fn guarded(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
-    routes.route_layer(middleware::from_fn_with_state(state.clone(), guard))
+    routes
+        .route_layer(middleware::from_fn_with_state(state.clone(), once::once))
+        .route_layer(middleware::from_fn_with_state(state.clone(), guard))
 }
 
 async fn guard(

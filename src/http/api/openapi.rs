@@ -111,7 +111,7 @@ fn idempotency_key() -> Value {
     json!({
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "On actions and changes of what was learned: the same key is acted on once.",
+        "description": "Under one key a request is done once, and answered the same for two days.",
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
     })
 }

@@ -4,6 +4,7 @@
 //!
 //! What must stay true: nobody is forgotten while a case of theirs is open or an outcome unknown.
 
+use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use super::actions::{append, unique};
 use super::customers::check_id;
 use super::input::{Fields, checked, json as read_json};
+use super::once::Once;
 use crate::core::input::OperatorAction;
 use crate::gateway::WebhookRequest;
 use crate::http::{AppState, Problem};
@@ -26,6 +28,7 @@ const REASON: &str = "the customer is forgotten";
 pub(super) async fn forget(
     State(state): State<AppState>,
     Path(id): Path<String>,
+    once: Option<Extension<Once>>,
     body: Bytes,
 ) -> Result<Json<Value>, Problem> {
     check_id(&id)?;
@@ -40,7 +43,11 @@ pub(super) async fn forget(
         }
     }
     let about = |record: &InboxRecord| about(&state, record);
-    let erased = erase::forget(&*state.store, &id, &about, state.clock.now()).await?;
+    let erased = match erase::forget(&*state.store, &id, &about, state.clock.now()).await {
+        // It was done, and the answer was lost in a crash.
+        Err(EraseError::Unknown) if once.is_some_and(|once| once.is_again) => Erased::default(),
+        done => done?,
+    };
     Ok(Json(json!({ "reference": erase::reference(&id), "erased": erased })))
 }
 

@@ -6,6 +6,7 @@
 //! What must stay true: what is sent again has the same `webhook-id` and the same bytes; no secret
 //! of an endpoint is shown.
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::actions::unique;
 use super::input::Query;
+use super::once::Once;
 use crate::core::case::news::News;
 use crate::core::ids::digest;
 use crate::core::schema::shown;
@@ -173,21 +175,36 @@ async fn load(state: &AppState, id: &str) -> Result<SideRecord, Problem> {
 pub(super) async fn replay(
     State(state): State<AppState>,
     Path(id): Path<String>,
+    once: Option<Extension<Once>>,
 ) -> Result<Json<Value>, Problem> {
+    let asked = once.map(|Extension(once)| once.key);
+    send_again(&state, &id, asked).await.map(|view| Json(json!(view)))
+}
+
+/// Sends an event again; under a key only once.
+pub(in crate::http) async fn send_again(
+    state: &AppState,
+    id: &str,
+    asked: Option<String>,
+) -> Result<DeliveryView, Problem> {
     for _ in 0..TRIES {
-        let record = load(&state, &id).await?;
+        let record = load(state, id).await?;
         let mut delivery = delivery_of(&record)?;
-        known(&state, &delivery.endpoint)?;
+        if asked.is_some() && delivery.asked == asked {
+            return with_body(state, &record).await;
+        }
+        known(state, &delivery.endpoint)?;
         if outbound::has_ended(&*state.store, &delivery.endpoint).await? {
             return Err(ended());
         }
         let now = state.clock.now();
         delivery.again(now);
+        delivery.asked.clone_from(&asked);
         let next = delivery.next(&record, Some(now));
         match state.store.write_sides(vec![next.clone().into()]).await {
             Ok(()) => {
                 state.wake.notify_one();
-                return Ok(Json(json!(with_body(&state, &next).await?)));
+                return with_body(state, &next).await;
             }
             // The worker has just written what came of a try.
             Err(StoreError::Changed { .. }) => tokio::task::yield_now().await,
@@ -253,18 +270,25 @@ pub(super) async fn enable(
 pub(super) async fn test(
     State(state): State<AppState>,
     Path(id): Path<String>,
+    once: Option<Extension<Once>>,
 ) -> Result<Json<Value>, Problem> {
     let endpoint = known(&state, &id)?;
     if outbound::has_ended(&*state.store, &id).await? {
         return Err(ended());
     }
-    let now = state.clock.now();
+    let (now, mark) = match once {
+        Some(Extension(once)) => (once.begun_at, once.key),
+        None => (state.clock.now(), unique()),
+    };
     let body = json!({ "type": TEST, "timestamp": now, "data": { "endpoint": id } }).to_string();
-    let event = format!("evt_{:012x}test{}", now.as_millisecond(), digest(&[&unique()]));
+    let event = format!("evt_{:012x}test{}", now.as_millisecond(), digest(&[&mark]));
     let records = outbound::event(&event, (TEST, body), None, &[endpoint], now);
     let delivery = records.last().cloned();
-    state.store.write_sides(records.into_iter().map(Into::into).collect()).await?;
-    state.wake.notify_one();
-    let delivery = delivery.ok_or_else(changed)?;
+    match state.store.write_sides(records.into_iter().map(Into::into).collect()).await {
+        // Written before a crash, under the same key.
+        Ok(()) | Err(StoreError::Changed { .. }) => state.wake.notify_one(),
+        Err(error) => return Err(error.into()),
+    }
+    let delivery = load(&state, &delivery.ok_or_else(changed)?.key).await?;
     Ok(Json(json!(with_body(&state, &delivery).await?)))
 }

@@ -19,12 +19,13 @@ use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
+use crate::clock::real_now;
 use crate::core::ids::pick;
 use crate::gateway::wire::BuildError;
 use crate::store::outbound::{
     Delivery, DeliveryState, Endpoint, EndpointRecord, KEPT_FOR, Sent, Try, delivery_of, has_ended,
 };
-use crate::store::{SideRecord, SideTable, SideWrite, Store, StoreError};
+use crate::store::{SideRecord, SideTable, SideWrite, Store, StoreError, kept};
 
 mod send;
 
@@ -243,7 +244,13 @@ impl Outbound {
             return Ok(());
         }
         let before = now - KEPT_FOR;
-        for table in [SideTable::Delivery, SideTable::Event] {
+        // Answers are kept by the real clock, whatever a test clock says.
+        let answered_before = real_now() - kept::KEPT_FOR;
+        for (table, before) in [
+            (SideTable::Delivery, before),
+            (SideTable::Event, before),
+            (SideTable::Kept, answered_before),
+        ] {
             let old = self.store.sides_before(table, before, TIDY_AT_ONCE).await?;
             if old.is_empty() {
                 continue;

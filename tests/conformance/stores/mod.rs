@@ -8,6 +8,7 @@ mod effects;
 mod erase;
 mod fixture;
 mod inbox;
+mod kept;
 mod kill;
 mod portable;
 mod postgres;
