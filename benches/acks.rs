@@ -164,6 +164,7 @@ fn real_router(store: Arc<dyn Store>) -> Router {
         wake: Arc::default(),
         engine: Arc::new(NoEngine),
         admin_token: None,
+        metrics_token: None,
         brand: Arc::new(brand()),
         readiness,
         metrics: Arc::new(String::new),

@@ -40,6 +40,8 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 const HERE: &str = "http://store.invalid";
 /// The token of the routes in this process; nobody else can reach them.
 const HERE_TOKEN: &str = "in this process";
+/// What these commands call themselves: the audit list says by it that a command did it.
+const AGENT: &str = concat!("recoup/", env!("CARGO_PKG_VERSION"));
 /// Holds the admin token where there is no merchant file.
 const TOKEN_ENV: &str = "RECOUP_ADMIN_TOKEN";
 
@@ -251,7 +253,7 @@ impl Backend {
         body: Option<String>,
         patience: Duration,
     ) -> anyhow::Result<(u16, Vec<u8>)> {
-        let mut request = Request::builder().method(method);
+        let mut request = Request::builder().method(method).header(header::USER_AGENT, AGENT);
         if let Some(token) = &self.token {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
                 .context("use the admin token: it has characters that no header can hold")?;
@@ -365,7 +367,7 @@ fn client(base: &Url) -> anyhow::Result<reqwest::Client> {
     let builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIME)
         .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("recoup/", env!("CARGO_PKG_VERSION")));
+        .user_agent(AGENT);
     let is_here = base.host().is_some_and(|host| match host {
         url::Host::Domain(name) => name == "localhost",
         url::Host::Ipv4(address) => address.is_loopback(),

@@ -124,6 +124,7 @@ pub(crate) async fn compose_with(
         wake: handle.wake(),
         engine: Arc::new(WorkerEngine { handle: handle.clone(), reconciler: reconciler.clone() }),
         admin_token: config.server.admin_token.as_ref().map(|token| token.get().clone()),
+        metrics_token: config.server.metrics_token.as_ref().map(|token| token.get().clone()),
         brand,
         readiness: Readiness::default(),
         metrics,

@@ -9,11 +9,12 @@ use std::fmt::Write as _;
 use clap::Command;
 
 /// The jobs, and the commands that do them.
-const GROUPS: [(&str, &[&str]); 7] = [
+const GROUPS: [(&str, &[&str]); 8] = [
     ("Try it", &["demo", "sandbox", "trigger"]),
     ("Run it", &["init", "check", "doctor", "live", "whatsapp", "serve"]),
     ("Look", &["cases", "messages", "explain", "plan", "report", "reconcile", "preview"]),
     ("Act", &["retry", "pause", "resume", "stop", "link", "channels", "policy"]),
+    ("People", &["token", "audit"]),
     ("Webhooks", &["verify", "parse", "classify", "webhooks"]),
     ("Study", &["simulate", "backtest", "chaos"]),
     ("Store", &["export", "import", "backup", "compact", "forget", "learning"]),

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 mod act;
+mod audit;
 mod backend;
 mod backtest;
 mod backup;
@@ -52,6 +53,7 @@ mod sandbox;
 mod serve;
 mod show;
 mod simulate;
+mod token;
 mod transfer;
 mod trigger;
 mod verify;
@@ -137,6 +139,10 @@ enum Command {
     Chaos(chaos::Args),
     /// Play a schedule over a known or made world, and compare it.
     Simulate(simulate::Args),
+    /// Who did what.
+    Audit(audit::Args),
+    /// Programs that call the API, each with a token of its own.
+    Token(token::Args),
     /// Events to the merchant's own systems: list, replay, test.
     Webhooks(webhooks::Args),
     /// List and hand in the templates of WhatsApp messages.
@@ -204,6 +210,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Backtest(args) => backtest::run(args),
         Command::Chaos(args) => chaos::run(args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Audit(args) => audit::run(args),
+        Command::Token(args) => token::run(args),
         Command::Webhooks(args) => webhooks::run(args),
         Command::Whatsapp(args) => whatsapp::run(args),
         Command::Config(args) => config::run(args),

@@ -179,6 +179,29 @@ pub(super) fn words(name: &str) -> String {
     name.replace('_', " ")
 }
 
+/// A field of an object as text; empty where it is none.
+pub(super) fn text(object: &Value, name: &str) -> String {
+    object.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Columns as wide as their widest cell, under their heads.
+pub(super) fn columns(heads: &[&str], rows: Vec<Vec<String>>) -> String {
+    let heads = heads.iter().map(|head| (*head).to_owned()).collect();
+    let rows: Vec<Vec<String>> = [heads].into_iter().chain(rows).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let width = width(column);
+            format!("{cell:<width$}")
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 /// The case that a person names: by its id, or by its invoice's.
 pub(super) async fn find_case(backend: &Backend, named: &str) -> anyhow::Result<Value> {
     let is_id = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');

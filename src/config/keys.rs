@@ -107,6 +107,7 @@ const MERCHANT: &[Key] = &[
 const SERVER: &[Key] = &[
     key("listen", Kind::Text(text::listen)),
     key("admin_token", Kind::Secret),
+    key("metrics_token", Kind::Secret),
     key("client_address_header", Kind::Text(text::header_name)),
 ];
 

@@ -16,8 +16,8 @@ use crate::core::policy::Schedule;
 /// The languages that messages are written in.
 const LANGUAGES: [&str; 5] = ["en", "es", "pt", "fr", "it"];
 
-/// Shorter admin tokens can be guessed.
-const MIN_ADMIN_TOKEN: usize = 16;
+/// Shorter tokens can be guessed.
+const MIN_TOKEN: usize = 16;
 
 /// A rule reads the values and tells what is wrong.
 type Rule = fn(&Config, &Node, &mut Report<'_>);
@@ -159,11 +159,15 @@ fn surface_is_safe(config: &Config, tree: &Node, report: &mut Report<'_>) {
             report.add(warning(tree, &path, message).cure("use https://"));
         }
     }
-    let token = config.server.admin_token.as_ref();
-    if token.is_some_and(|token| token.expose().len() < MIN_ADMIN_TOKEN) {
-        let message = format!("the admin token is shorter than {MIN_ADMIN_TOKEN} characters");
-        let trouble = warning(tree, "server.admin_token", message).masked();
-        report.add(trouble.cure("draw one: openssl rand -hex 32"));
+    let server = &config.server;
+    let tokens = [("admin_token", &server.admin_token), ("metrics_token", &server.metrics_token)];
+    for (name, token) in tokens {
+        if token.as_ref().is_some_and(|token| token.expose().len() < MIN_TOKEN) {
+            let what = name.replace('_', " ");
+            let message = format!("the {what} is shorter than {MIN_TOKEN} characters");
+            let trouble = warning(tree, &format!("server.{name}"), message).masked();
+            report.add(trouble.cure("draw one: openssl rand -hex 32"));
+        }
     }
     if config.email.as_ref().is_some_and(|e| !is_smtp(e.smtp_url.expose())) {
         let trouble = error(tree, "email.smtp_url", "`email.smtp_url` is not an SMTP URL").masked();

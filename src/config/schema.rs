@@ -120,6 +120,8 @@ pub struct Server {
     pub listen: String,
     /// Opens API, dashboard and metrics.
     pub admin_token: Option<Secret>,
+    /// Opens the metrics, and nothing else.
+    pub metrics_token: Option<Secret>,
     /// The header in which a proxy in front names the caller's address.
     pub client_address_header: Option<String>,
 }

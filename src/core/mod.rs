@@ -9,6 +9,7 @@
 //! What must stay true: nothing in here imports tokio, axum, reqwest, sled or tracing, or reads a
 //! clock, a file, the environment or a random source (`tests/tidy.rs` and clippy hold this).
 
+pub mod access;
 pub mod campaign;
 pub mod card;
 pub mod card_number;

@@ -1,4 +1,4 @@
-//! Who may come in: the admin token for programs, a signed session for the dashboard.
+//! Who may come in: tokens for programs, a signed session for the dashboard.
 //!
 //! Why here: one place compares secrets. A session is a signed expiry, derived from the admin
 //! token: nothing is stored, and another token ends every session.
@@ -12,12 +12,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use super::link::sign;
+use super::people::audit::Via;
+use super::people::{Who, tokens};
 use super::{AppState, Problem};
 use crate::gateway::signature::is_same;
+use crate::store::StoreError;
 
 /// How to set the admin token.
 pub(super) const HOW_TO_SET: &str = "there is no admin token. Set `admin_token` under `[server]` \
     in the merchant file, e.g. { env = \"RECOUP_ADMIN_TOKEN\" }, and start again";
+
+/// How the program of our own commands names itself.
+const OWN_AGENT: &str = "recoup/";
 
 /// The cookie of a session.
 const COOKIE: &str = "recoup_session";
@@ -25,23 +31,65 @@ const COOKIE: &str = "recoup_session";
 /// How long a session lasts, in seconds.
 const SESSION_S: i64 = 12 * 60 * 60;
 
-/// Lets a program in by `Authorization: Bearer <admin_token>`.
-pub(super) fn bearer(state: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
-    let Some(token) = &state.admin_token else {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        return Err(Problem::new(status, "admin_token_not_set", HOW_TO_SET));
-    };
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| {
-        let (scheme, rest) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(rest.trim())
-    });
-    if given.is_some_and(|given| is_token(token, given)) {
+/// Lets a program in by `Authorization: Bearer`, with the admin token or one of its own.
+pub(super) async fn bearer(state: &AppState, headers: &HeaderMap) -> Result<Who, Problem> {
+    let who = holder(state, headers).await?;
+    who.ok_or_else(|| if state.admin_token.is_some() { unauthorized() } else { not_set() })
+}
+
+/// Lets whoever scrapes the metrics in.
+pub(super) async fn scraper(state: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
+    let token = state.metrics_token.as_ref();
+    if token.is_some_and(|token| is_token(token, given(headers))) {
         return Ok(());
     }
-    let detail = "send `Authorization: Bearer <admin_token>` with the token of the merchant file";
+    match holder(state, headers).await? {
+        Some(who) if who.metrics => Ok(()),
+        Some(_) => {
+            let detail = "this takes `metrics_token`, or a token with the scope `metrics`";
+            Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+        }
+        None if state.admin_token.is_none() && token.is_none() => Err(not_set()),
+        None => Err(unauthorized()),
+    }
+}
+
+async fn holder(state: &AppState, headers: &HeaderMap) -> Result<Option<Who>, StoreError> {
+    let given = given(headers);
+    if state.admin_token.as_ref().is_some_and(|token| is_token(token, given)) {
+        return Ok(Some(Who::root()));
+    }
+    tokens::holder(&*state.store, given).await
+}
+
+fn not_set() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "admin_token_not_set", HOW_TO_SET)
+}
+
+/// The token of a request.
+fn given(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match value.and_then(|value| value.split_once(' ')) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("bearer") => rest.trim(),
+        _ => "",
+    }
+}
+
+/// 401.
+pub(super) fn unauthorized() -> Problem {
+    let detail = "send `Authorization: Bearer …` with the admin token of the merchant file, or one \
+                  of `recoup token create`";
     let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
-    Err(problem.with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"recoup\""))
+    problem.with_header(header::WWW_AUTHENTICATE, "Bearer realm=\"recoup\"")
+}
+
+/// By which way a program came: our own commands say so.
+pub(super) fn way(headers: &HeaderMap) -> Via {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    match agent {
+        Some(agent) if agent.starts_with(OWN_AGENT) => Via::CommandLine,
+        _ => Via::Api,
+    }
 }
 
 /// Compares digests, so that neither length nor content shows in the time.

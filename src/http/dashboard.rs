@@ -5,17 +5,23 @@
 //! What must stay true: nothing is shown without a session; nothing acts without the session's csrf
 //! text; without an admin token the dashboard says how to set one and stays closed.
 
-use axum::extract::{Form, FromRequestParts, State};
+use axum::body::Bytes;
+use axum::extract::{Form, FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::auth::{self, Session, Transport};
 use super::book::BookError;
 use super::pages::{Shell, login_page, problem_page};
+use super::people::Who;
+use super::people::audit::Via;
+use super::people::rule::{Inside, Rule};
 use super::{AppState, Problem, page, see_other};
 use crate::clock::real_now;
 use crate::store::StoreError;
@@ -30,26 +36,48 @@ mod messages;
 mod report;
 mod sample;
 
-pub(super) fn routes() -> Router<AppState> {
+/// What those who handle cases may do to a case, and to what arrived.
+const DEEDS: Rule = super::api::CASE_DEEDS;
+
+pub(super) fn routes(state: &AppState) -> Router<AppState> {
+    let see = |handler| Rule::SEE.over(handler);
+    let inside = Router::new()
+        .route("/", see(get(home::show)))
+        .route("/cases", see(get(cases::list)))
+        .route("/cases/{id}", see(get(case::show)))
+        .route("/cases/{id}/{action}", DEEDS.over(post(case::act)))
+        .route("/messages", see(get(messages::show)))
+        .route("/messages/preview", see(get(messages::preview)))
+        .route("/messages/preview/{locale}/{kind}", see(get(messages::preview_body)))
+        .route("/cases/{id}/messages/{message}", see(get(case::message)))
+        .route("/gateways", see(get(gateways::show)))
+        .route("/gateways/{id}/{action}", Rule::ACT.over(post(gateways::act)))
+        .route("/report", see(get(report::show)))
+        .route_layer(middleware::from_fn_with_state(state.clone(), door));
     Router::new()
-        .route("/", get(home::show))
-        .route("/cases", get(cases::list))
-        .route("/cases/{id}", get(case::show))
-        .route("/cases/{id}/{action}", post(case::act))
-        .route("/messages", get(messages::show))
-        .route("/messages/preview", get(messages::preview))
-        .route("/messages/preview/{locale}/{kind}", get(messages::preview_body))
-        .route("/cases/{id}/messages/{message}", get(case::message))
-        .route("/gateways", get(gateways::show))
-        .route("/gateways/{id}/{action}", post(gateways::act))
-        .route("/report", get(report::show))
+        .merge(inside)
         .route("/login", get(login_form).post(login))
         .route("/logout", post(logout))
         .route("/assets/{name}", get(assets::serve))
         .layer(middleware::from_fn(assets::send_on))
 }
 
-/// A person with a session. Without one the browser is sent to `/login`.
+/// Lets people with a session in; without one the browser is sent to `/login`.
+async fn door(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let Some(token) = &state.admin_token else { return closed(&state) };
+    let Some(session) = auth::session(token, request.headers(), real_now()) else {
+        return see_other("/login");
+    };
+    let shell = Some(shell(&state, &session, None));
+    let inside = Inside { state, who: Who::root(), via: Via::Dashboard, shell };
+    let extensions = request.extensions_mut();
+    extensions.insert(Person { session });
+    extensions.insert(inside);
+    next.run(request).await
+}
+
+/// A person with a session.
+#[derive(Clone)]
 struct Person {
     session: Session,
 }
@@ -57,15 +85,35 @@ struct Person {
 impl FromRequestParts<AppState> for Person {
     type Rejection = Response;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        state: &AppState,
-    ) -> Result<Self, Self::Rejection> {
-        let Some(token) = &state.admin_token else { return Err(closed(state)) };
-        match auth::session(token, &parts.headers, real_now()) {
-            Some(session) => Ok(Self { session }),
-            None => Err(see_other("/login")),
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Self::Rejection> {
+        // The door puts them here: a page that is not behind it is nobody's.
+        parts.extensions.get().cloned().ok_or_else(|| see_other("/login"))
+    }
+}
+
+/// A form that was on a page of the person's own session.
+struct Sent<F> {
+    person: Person,
+    form: F,
+}
+
+impl<F: DeserializeOwned> FromRequest<AppState> for Sent<F> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Self::Rejection> {
+        let (mut parts, body) = request.into_parts();
+        let person = Person::from_request_parts(&mut parts, state).await?;
+        let request = Request::from_parts(parts.clone(), body);
+        let body =
+            Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+        let mut fields = url::form_urlencoded::parse(&body);
+        if !fields.any(|(name, value)| name == "csrf" && person.session.sent(&value)) {
+            return Err(Trouble::Csrf.into_response());
         }
+        let request = Request::from_parts(parts, body.into());
+        let Form(form) =
+            Form::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+        Ok(Self { person, form })
     }
 }
 

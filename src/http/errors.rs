@@ -30,6 +30,7 @@ pages!(
     "case_open",
     "changed_meanwhile",
     "endpoint_ended",
+    "forbidden",
     "idempotency_key_in_use",
     "idempotency_key_reused",
     "internal",
@@ -50,6 +51,7 @@ pages!(
     "store_unavailable",
     "timestamp_in_future",
     "timestamp_too_old",
+    "token_exists",
     "unauthorized",
 );
 

@@ -1,7 +1,7 @@
 //! Health and metrics, for operators.
 //!
 //! What must stay true: `/livez` says only that the process answers; `/readyz` says 503 with the
-//! reason while webhooks cannot be taken or nothing follows from them; metrics are behind the admin
+//! reason while webhooks cannot be taken or nothing follows from them; metrics are behind a
 //! token.
 
 use axum::extract::State;
@@ -52,7 +52,7 @@ pub(super) async fn metrics(
     State(state): State<AppState>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    auth::bearer(&state, &headers)?;
+    auth::scraper(&state, &headers).await?;
     if let Ok(backlog) = state.store.backlog().await {
         metrics::gauge!("recoup_inbox_waiting").set(backlog.inbox as f64);
         metrics::gauge!("recoup_outbox_waiting").set(backlog.outbox as f64);

@@ -5,7 +5,7 @@
 //!
 //! What must stay true: a webhook is acknowledged only when it is durable (design I3); `GET`
 //! changes nothing (I9); no card number gets in; no route of a person or a program opens without
-//! the admin token; no concrete store and no gateway is named here.
+//! a session or a token; no concrete store and no gateway is named here.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -51,6 +51,7 @@ mod messages;
 mod mounted;
 pub mod pages;
 mod pay;
+mod people;
 mod problem;
 mod refused;
 mod report;
@@ -62,6 +63,7 @@ mod webhooks;
 pub use api::{Access, Keys, expire, openapi};
 pub use axum::http::HeaderName;
 pub use book::Book;
+pub use people::scope::Scope;
 pub use problem::Problem;
 pub use refused::Refusals;
 pub use view::case_json;
@@ -152,8 +154,10 @@ pub struct AppState {
     pub wake: Arc<Notify>,
     /// The worker.
     pub engine: Arc<dyn Engine>,
-    /// Opens API, dashboard and metrics; without it they stay closed.
+    /// Opens API, dashboard and metrics.
     pub admin_token: Option<SecretString>,
+    /// Opens the metrics, and nothing else.
+    pub metrics_token: Option<SecretString>,
     /// Whose service this is.
     pub brand: Arc<Brand>,
     /// Whether webhooks can be taken.
@@ -259,7 +263,7 @@ pub fn router(state: AppState) -> Router {
     let people = Router::new()
         .route("/unsubscribe/{token}", post(unsubscribe::stop).get(unsubscribe::show))
         .merge(pay::routes(&state))
-        .merge(dashboard::routes())
+        .merge(dashboard::routes(&state))
         .merge(api::routes(&state))
         .layer(middleware::from_fn(card_numbers::refuse));
     let quick = Router::new()

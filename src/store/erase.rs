@@ -269,7 +269,11 @@ async fn unname_sides(store: &dyn Store, person: &Person) -> Result<(), StoreErr
         for record in pages(store, &format!("side/{}/", table.as_str())).await? {
             let Ok(record) = serde_json::from_value::<SideRecord>(record.value) else { continue };
             let mut next = record.next();
-            unname(&mut next.body, &person.own);
+            match next.body.get_mut("about") {
+                // Of a line of the audit list only whom it is about: who did it stays.
+                Some(about) if table == SideTable::Audit => unname(about, &person.own),
+                _ => unname(&mut next.body, &person.own),
+            }
             if next.body != record.body {
                 store.write_sides(vec![next.into()]).await?;
             }

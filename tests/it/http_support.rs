@@ -312,12 +312,18 @@ pub(crate) struct Service {
 pub(crate) struct Setup {
     pub(crate) clock: Clock,
     pub(crate) admin_token: Option<&'static str>,
+    pub(crate) metrics_token: Option<&'static str>,
     pub(crate) client_address_header: Option<&'static str>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { clock: Clock::test(at(0)), admin_token: Some(TOKEN), client_address_header: None }
+        Self {
+            clock: Clock::test(at(0)),
+            admin_token: Some(TOKEN),
+            metrics_token: None,
+            client_address_header: None,
+        }
     }
 }
 
@@ -349,6 +355,7 @@ impl Service {
             wake: Arc::default(),
             engine: engine.clone(),
             admin_token: setup.admin_token.map(SecretString::from),
+            metrics_token: setup.metrics_token.map(SecretString::from),
             brand: Arc::new(brand()),
             readiness: readiness.clone(),
             metrics: Arc::new(|| "recoup_up 1\n".to_owned()),

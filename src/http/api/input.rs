@@ -20,11 +20,11 @@ const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;
 
 /// A query with the parameters that a route knows.
-pub(super) struct Query(BTreeMap<String, String>);
+pub(in crate::http) struct Query(BTreeMap<String, String>);
 
 impl Query {
     /// Refuses parameters that the route does not know, or that are there twice.
-    pub(super) fn read(RawQuery(raw): RawQuery, known: &[&str]) -> Result<Self, Problem> {
+    pub(in crate::http) fn read(RawQuery(raw): RawQuery, known: &[&str]) -> Result<Self, Problem> {
         let mut parameters = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()) {
             if !known.contains(&name.as_ref()) {
@@ -39,18 +39,18 @@ impl Query {
     }
 
     /// A parameter; an empty one is absent.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(in crate::http) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// A parameter that is a time.
-    pub(super) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
+    pub(in crate::http) fn time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let wrong = || Problem::query(name, "it must be a time, e.g. 2030-01-31T09:00:00Z");
         self.get(name).map(|text| text.parse().map_err(|_| wrong())).transpose()
     }
 
     /// `limit`.
-    pub(super) fn limit(&self) -> Result<usize, Problem> {
+    pub(in crate::http) fn limit(&self) -> Result<usize, Problem> {
         let Some(text) = self.0.get("limit") else { return Ok(DEFAULT_LIMIT) };
         match text.parse() {
             Ok(limit @ 1..=MAX_LIMIT) => Ok(limit),
@@ -60,7 +60,7 @@ impl Query {
 }
 
 /// Reads a body as JSON; an empty one is an empty object.
-pub(super) fn json(body: &[u8]) -> Result<Value, Problem> {
+pub(in crate::http) fn json(body: &[u8]) -> Result<Value, Problem> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Object(Map::new()));
     }
@@ -74,7 +74,7 @@ pub(super) fn json(body: &[u8]) -> Result<Value, Problem> {
 }
 
 /// The fields of one JSON object; what is wrong is collected.
-pub(super) struct Fields<'a> {
+pub(in crate::http) struct Fields<'a> {
     object: Map<String, Value>,
     pointer: String,
     errors: &'a mut Vec<FieldError>,
@@ -82,7 +82,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The object at `pointer`, which may have the `known` fields.
-    pub(super) fn of(
+    pub(in crate::http) fn of(
         value: Value,
         pointer: String,
         known: &[&str],
@@ -105,19 +105,19 @@ impl<'a> Fields<'a> {
     }
 
     /// Notes what is wrong with a field.
-    pub(super) fn wrong(&mut self, name: &str, detail: impl Into<String>) {
+    pub(in crate::http) fn wrong(&mut self, name: &str, detail: impl Into<String>) {
         let escaped = name.replace('~', "~0").replace('/', "~1");
         let pointer = format!("{}/{escaped}", self.pointer);
         self.errors.push(FieldError { pointer, detail: detail.into() });
     }
 
     /// A field's value; null is absent.
-    pub(super) fn take(&mut self, name: &str) -> Option<Value> {
+    pub(in crate::http) fn take(&mut self, name: &str) -> Option<Value> {
         self.object.remove(name).filter(|value| !value.is_null())
     }
 
     /// A text that passes `check`.
-    pub(super) fn text(
+    pub(in crate::http) fn text(
         &mut self,
         name: &str,
         check: fn(&str) -> Result<(), &'static str>,
@@ -138,7 +138,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that must be there.
-    pub(super) fn required_text(
+    pub(in crate::http) fn required_text(
         &mut self,
         name: &str,
         check: fn(&str) -> Result<(), &'static str>,
@@ -151,7 +151,7 @@ impl<'a> Fields<'a> {
     }
 
     /// True or false.
-    pub(super) fn flag(&mut self, name: &str) -> Option<bool> {
+    pub(in crate::http) fn flag(&mut self, name: &str) -> Option<bool> {
         let flag = self.take(name)?.as_bool();
         if flag.is_none() {
             self.wrong(name, "it must be true or false");
@@ -160,7 +160,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A value that its own type reads.
-    pub(super) fn parsed<T: serde::de::DeserializeOwned>(
+    pub(in crate::http) fn parsed<T: serde::de::DeserializeOwned>(
         &mut self,
         name: &str,
         expected: &str,
@@ -176,6 +176,6 @@ impl<'a> Fields<'a> {
 }
 
 /// The value, unless something was wrong.
-pub(super) fn checked<T>(value: T, errors: Vec<FieldError>) -> Result<T, Problem> {
+pub(in crate::http) fn checked<T>(value: T, errors: Vec<FieldError>) -> Result<T, Problem> {
     if errors.is_empty() { Ok(value) } else { Err(Problem::fields(errors)) }
 }

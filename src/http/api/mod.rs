@@ -1,7 +1,8 @@
 //! `/api/v1`: what programs and the command line use.
 //!
-//! Why here: every route is behind the admin token by one layer, and stands in a table with what it
-//! takes and gives; lists are `{"data","has_more"}`, one object is itself, errors are problem JSON.
+//! Why here: every route is behind a token by one layer, and stands in a table with what it takes,
+//! gives and asks of its caller; lists are `{"data","has_more"}`, one object is itself, errors are
+//! problem JSON.
 //!
 //! What must stay true: an action is an input of the inbox like any other, so it is applied exactly
 //! once, whatever dies when.
@@ -12,6 +13,10 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use serde_json::{Value, json};
 
+use super::people::audit::{self, AuditView};
+use super::people::rule::{Inside, Rule};
+use super::people::scope::Scope;
+use super::people::tokens::{self, TokenView};
 use super::{AppState, Problem, auth};
 use crate::core::case::State as CaseState;
 use crate::core::schema::{Described as _, Schemas};
@@ -27,11 +32,11 @@ mod clock;
 mod customers;
 mod gateways;
 mod hold;
-mod input;
+pub(super) mod input;
 mod learning;
 mod messages;
 pub(super) mod money;
-mod once;
+pub(super) mod once;
 mod openapi;
 mod plan;
 mod policies;
@@ -58,14 +63,19 @@ pub(super) fn slow_routes(state: &AppState) -> Router<AppState> {
     guarded(slow().into_router(), state)
 }
 
+/// What support may do to a case; these take an admin: one says that money came, the other decides
+/// by what rules.
+pub(super) const CASE_DEEDS: Rule = Rule::ACT.but_for(&["mark-paid", "policy"]);
+
 fn quick() -> Table {
     let table = cases_table(Table::default());
     let table = customers_table(table);
     let table = webhooks_table(table);
+    let table = people_table(table);
     learning_table(table)
         .get("/gateways", gateways::list, op("What each gateway can do."))
         .get("/hold", hold::show, op("Whether a person holds everything."))
-        .post("/hold", hold::hold, op("Hold everything.").takes(any, json!({})))
+        .post("/hold", hold::hold, op("Hold everything.").takes(any, json!({})).by(Rule::ACT))
         .delete("/hold", hold::end, op("Let everything go on."))
         .get("/messages", messages::list, messages_op())
         .get("/channels", channels::list, op("How each channel stands."))
@@ -79,7 +89,8 @@ fn quick() -> Table {
 
 fn slow() -> Table {
     let moment = json!({ "type": "string", "format": "date-time" });
-    let case_or_state = || op("What a policy would change.").takes(any, json!({})).pages();
+    let case_or_state =
+        || op("What a policy would change.").takes(any, json!({})).pages().by(Rule::SEE);
     Table::default()
         .post("/test-clock/advance", clock::advance, advance_op())
         .post("/reconcile", gateways::reconcile, reconcile_op())
@@ -137,7 +148,8 @@ fn cases_table(table: Table) -> Table {
                 "required": ["url"],
             });
             json!({ "anyOf": [CaseView::schema(all), link] })
-        });
+        })
+        .by(CASE_DEEDS);
     table
         .get("/cases", cases::list, list)
         .get("/attempts", cases::attempts, op("Attempts, newest first."))
@@ -156,10 +168,12 @@ fn customers_table(table: Table) -> Table {
         any,
         json!({ "email": "ana@example.com", "locale": "es-CO", "channels": ["email"] }),
     );
+    let put = put.by(Rule::ACT);
     let methods = op("The payment methods that the gateways know of a customer.").takes(
         |_| json!({ "type": "array", "items": { "type": "object" } }),
         json!([{ "gateway": "backup", "token": "tok_1", "last4": "4242", "consent": true }]),
     );
+    let methods = methods.by(Rule::ACT);
     table
         .put("/customers/{id}", customers::put, put)
         .get("/customers/{id}/banner", banner::show, op("Whether to show that something is owed."))
@@ -197,7 +211,7 @@ fn webhooks_table(table: Table) -> Table {
         .post(
             "/webhook-deliveries/{id}/replay",
             webhooks::replay,
-            one("Send an event again, under its id.").takes(any, none()),
+            one("Send an event again, under its id.").takes(any, none()).by(Rule::ACT),
         )
         .get(
             "/webhook-endpoints",
@@ -212,8 +226,41 @@ fn webhooks_table(table: Table) -> Table {
         .post(
             "/webhook-endpoints/{id}/test",
             webhooks::test,
-            one("Send an event that only tests the way.").takes(any, none()),
+            one("Send an event that only tests the way.").takes(any, none()).by(Rule::ACT),
         )
+}
+
+/// Who may call, and what they did: an admin's business.
+fn people_table(table: Table) -> Table {
+    let create = |_: &mut Schemas| {
+        json!({
+            "type": "object",
+            "properties": {
+                "name": { "type": "string", "minLength": 1, "maxLength": 60 },
+                "scopes": {
+                    "type": "array",
+                    "items": { "type": "string", "enum": Scope::ALL },
+                    "minItems": 1,
+                },
+            },
+            "required": ["name", "scopes"],
+            "additionalProperties": false,
+        })
+    };
+    let created = |all: &mut Schemas| {
+        let token = json!({ "type": "object", "properties": { "token": { "type": "string" } } });
+        json!({ "allOf": [TokenView::schema(all), token] })
+    };
+    let create = op("Make a token; it is shown this once.")
+        .takes(create, json!({ "name": "billing", "scopes": ["read"] }))
+        .gives(created);
+    let list = op("Tokens of the API, newest first.").by(Rule::INSPECT).list::<TokenView>();
+    let audit = op("Who did what, newest first.").by(Rule::INSPECT).pages().list::<AuditView>();
+    table
+        .get("/tokens", tokens::list, list)
+        .post("/tokens", tokens::create, create)
+        .delete("/tokens/{id}", tokens::revoke, op("Revoke a token.").one::<TokenView>())
+        .get("/audit", audit::list, audit)
 }
 
 fn messages_op() -> table::Operation {
@@ -254,7 +301,9 @@ fn reconcile_op() -> table::Operation {
             "additionalProperties": false,
         })
     };
-    op("Compare what the gateways know with the store.").takes(takes, json!({ "repair": false }))
+    op("Compare what the gateways know with the store.")
+        .takes(takes, json!({ "repair": false }))
+        .by(Rule::ACT)
 }
 
 /// Any object: the guides say which fields there are, and each that does not fit is named.
@@ -294,9 +343,11 @@ fn guarded(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
 
 async fn guard(
     State(state): State<AppState>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    auth::bearer(&state, request.headers())?;
+    let who = auth::bearer(&state, request.headers()).await?;
+    let via = auth::way(request.headers());
+    request.extensions_mut().insert(Inside { state, who, via, shell: None });
     Ok(next.run(request).await)
 }

@@ -4,8 +4,9 @@
 //! key is durable before the route begins, the answer when it has ended.
 //!
 //! What must stay true: what was begun goes on when the caller hangs up; an answer is kept only
-//! when something was done (2xx): what was refused may be mended and sent again under its key; a
-//! route that is begun again after a crash finds its key in [`Once`] and does nothing twice.
+//! when something was done (2xx) and no secret is in it: what was refused may be mended and sent
+//! again under its key; a route that is begun again after a crash finds its key in [`Once`] and
+//! does nothing twice.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,7 @@ use sha2::{Digest as _, Sha256};
 use super::actions::unique;
 use super::learning::MAX_RECORD;
 use crate::clock::real_now;
+use crate::http::people::rule::Inside;
 use crate::http::{AppState, Problem};
 use crate::store::Store;
 use crate::store::kept::{self, Answer, Asked, Begin, Ticket};
@@ -83,6 +85,11 @@ pub(super) struct Once {
     pub(super) is_again: bool,
 }
 
+/// Comes with an answer that holds a secret: it is given once and not kept. Asked again under its
+/// key, the route says itself that it was done.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http) struct Unkept;
+
 /// Does what is posted under a key once.
 pub(super) async fn once(
     State(state): State<AppState>,
@@ -96,8 +103,11 @@ pub(super) async fn once(
     let (mut head, body) = request.into_parts();
     let body = to_bytes(body, MAX_RECORD).await.map_err(|_| too_long())?;
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    // A key is its caller's own: nobody is answered what somebody else was.
+    let who = head.extensions.get::<Inside>().map(|inside| inside.who.clone());
+    let caller = who.map_or_else(String::new, |who| format!("{:?} {}", who.kind, who.name));
     let asked = Asked {
-        key: digest(&[b"key", key.as_bytes()]),
+        key: digest(&[b"key", caller.as_bytes(), key.as_bytes()]),
         asked: digest(&[path.as_bytes(), &body]),
         owner: state.keys.process.to_string(),
         now: state.clock.now(),
@@ -148,7 +158,9 @@ async fn finish(
         return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the answer broke off")
             .into_response();
     };
-    let kept = match kept_answer(head.status, &head.headers, &body) {
+    let is_secret = head.extensions.get::<Unkept>().is_some();
+    let answer = kept_answer(head.status, &head.headers, &body).filter(|_| !is_secret);
+    let kept = match answer {
         Some(answer) => ticket.keep(store, answer).await,
         None => ticket.give_back(store).await,
     };

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::table::{BASE, Operation, Param};
 use crate::core::schema::Schemas;
 use crate::http::errors;
+use crate::http::people::scope::Scope;
 
 /// `GET /api/v1/openapi.json`: open to everybody, since it says nothing of anybody.
 pub(in crate::http) async fn show() -> Json<Value> {
@@ -41,7 +42,14 @@ pub fn document() -> Value {
         "security": [{ "token": [] }],
         "paths": paths,
         "components": {
-            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The admin token, or a token of `recoup token create`. Each \
+                        operation names the least scope that opens it: read, write or admin.",
+                },
+            },
             "schemas": schemas.into_json(),
             "responses": {
                 "Problem": {
@@ -59,11 +67,13 @@ fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
         parameters.push(idempotency_key());
     }
     let problem = json!({ "$ref": "#/components/responses/Problem" });
+    let rule = operation.rule();
     let mut described = json!({
         "operationId": id_of(operation),
         "summary": operation.summary,
         "tags": [operation.path.split('/').nth(1).unwrap_or_default()],
         "parameters": parameters,
+        "security": [{ "token": [Scope::of(rule.needs())] }],
         "responses": {
             "200": {
                 "description": "Done.",
@@ -73,6 +83,10 @@ fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
             "5XX": problem,
         },
     });
+    if !rule.admins().is_empty() {
+        let actions = rule.admins().join(", ");
+        described["description"] = json!(format!("The scope `admin` is needed for: {actions}."));
+    }
     if let Some(takes) = operation.takes {
         let mut content = json!({ "schema": takes(schemas) });
         if let Some(example) = &operation.example {

@@ -3,7 +3,8 @@
 //! Why here: the router and the description are made from one table, so a route that is not
 //! described cannot be called, and one that is described is there.
 //!
-//! What must stay true: whatever is added here is behind the guard of its caller.
+//! What must stay true: whatever is added here is behind the guard of its caller, and asks of them
+//! what its rule says; a change that says nothing is an admin's.
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::core::schema::{Described, Schemas, list};
 use crate::http::AppState;
+use crate::http::people::rule::Rule;
 
 /// Where the API is.
 pub(super) const BASE: &str = "/api/v1";
@@ -38,6 +40,8 @@ pub(super) struct Operation {
     pub(super) takes: Option<Make>,
     pub(super) example: Option<Value>,
     pub(super) gives: Make,
+    /// What it asks of its caller; none: looking is a viewer's, changing an admin's.
+    pub(super) rule: Option<Rule>,
     longest: Option<usize>,
 }
 
@@ -51,6 +55,7 @@ pub(super) fn op(summary: &'static str) -> Operation {
         takes: None,
         example: None,
         gives: |_| json!({ "type": "object" }),
+        rule: None,
         longest: None,
     }
 }
@@ -85,6 +90,17 @@ impl Operation {
     pub(super) fn long(mut self, longest: usize) -> Self {
         self.longest = Some(longest);
         self
+    }
+
+    /// Asks this of its caller.
+    pub(super) fn by(mut self, rule: Rule) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// What it asks of its caller.
+    pub(super) fn rule(&self) -> Rule {
+        self.rule.unwrap_or_else(|| Rule::of_method(self.method))
     }
 
     /// Gives what this schema says.
@@ -164,12 +180,13 @@ impl Table {
             "put" => MethodFilter::PUT,
             _ => MethodFilter::DELETE,
         };
-        let mut route = on(filter, handler);
+        let operation = Operation { method, path, ..operation };
+        let mut route = operation.rule().over(on(filter, handler));
         if let Some(longest) = operation.longest {
             route = route.layer(DefaultBodyLimit::max(longest));
         }
         self.router = self.router.route(&format!("{BASE}{path}"), route);
-        self.operations.push(Operation { method, path, ..operation });
+        self.operations.push(operation);
         self
     }
 

@@ -3,7 +3,6 @@
 //! What must stay true: nothing acts without the session's csrf text; an action is an input of the
 //! inbox like any other.
 
-use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
@@ -13,7 +12,7 @@ use serde::Deserialize;
 
 use super::asked::Asked;
 use super::sample::{self, Sample};
-use super::{Person, Trouble, assets, home, shell};
+use super::{Person, Sent, Trouble, assets, home, shell};
 use crate::core::case::{Case, cards_around};
 use crate::core::customer::Customer;
 use crate::core::ids::CaseId;
@@ -127,8 +126,6 @@ pub(super) fn framed(html: String) -> Response {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ActionForm {
     #[serde(default)]
-    csrf: String,
-    #[serde(default)]
     text: String,
     #[serde(default)]
     until: String,
@@ -137,13 +134,9 @@ pub(super) struct ActionForm {
 /// `POST /cases/{id}/{action}`.
 pub(super) async fn act(
     State(state): State<AppState>,
-    person: Person,
     Path((id, action)): Path<(String, String)>,
-    Form(form): Form<ActionForm>,
+    Sent { person, form }: Sent<ActionForm>,
 ) -> Result<Response, Trouble> {
-    if !person.session.sent(&form.csrf) {
-        return Err(Trouble::Csrf);
-    }
     let found = load(&state, &id).await?;
     if action == "link" {
         let url = link::url(&state.brand.public_url, &state.link_key, &found.id);

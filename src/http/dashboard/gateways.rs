@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,7 +12,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::asked::Asked;
-use super::{Person, Trouble, shell};
+use super::{Person, Sent, Trouble, shell};
 use crate::core::case::AttemptOutcome;
 use crate::core::ids::GatewayId;
 use crate::core::learning::health::Gate;
@@ -123,21 +122,15 @@ fn row(refused: &Refused) -> RefusedRow {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct ActionForm {
     #[serde(default)]
-    csrf: String,
-    #[serde(default)]
     number: u64,
 }
 
 /// `POST /gateways/{id}/{action}`.
 pub(super) async fn act(
     State(state): State<AppState>,
-    person: Person,
     Path((_, action)): Path<(String, String)>,
-    Form(form): Form<ActionForm>,
+    Sent { form, .. }: Sent<ActionForm>,
 ) -> Result<Response, Trouble> {
-    if !person.session.sent(&form.csrf) {
-        return Err(Trouble::Csrf);
-    }
     let done = match action.as_str() {
         "replay" => replay(&state, form.number).await?,
         "compare" => {
