@@ -165,6 +165,7 @@ fn real_router(store: Arc<dyn Store>) -> Router {
         engine: Arc::new(NoEngine),
         admin_token: None,
         metrics_token: None,
+        oidc: None,
         brand: Arc::new(brand()),
         readiness,
         metrics: Arc::new(String::new),

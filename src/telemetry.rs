@@ -170,6 +170,7 @@ fn describe() {
         "recoup_recovered_minor_units_total",
         "What came back, in minor units of its currency, by what brought it back."
     );
+    describe_counter!("recoup_sign_ins_total", "Sign-ins to the dashboard by outcome.");
     describe_counter!("recoup_webhooks_total", "Webhooks by gateway and outcome.");
 }
 

@@ -125,6 +125,7 @@ pub(crate) async fn compose_with(
         engine: Arc::new(WorkerEngine { handle: handle.clone(), reconciler: reconciler.clone() }),
         admin_token: config.server.admin_token.as_ref().map(|token| token.get().clone()),
         metrics_token: config.server.metrics_token.as_ref().map(|token| token.get().clone()),
+        oidc: oidc(config)?,
         brand,
         readiness: Readiness::default(),
         metrics,
@@ -207,6 +208,21 @@ fn endpoints(config: &Config) -> Arc<[Endpoint]> {
         // The merchant's systems act on what they are told, and nothing of it happened.
         Mode::Shadow => Arc::new([]),
     }
+}
+
+/// Where else people sign in.
+fn oidc(config: &Config) -> anyhow::Result<Option<Arc<http::Oidc>>> {
+    let Some(oidc) = &config.oidc else { return Ok(None) };
+    let settings = http::OidcSettings {
+        issuer: oidc.issuer.clone(),
+        client_id: oidc.client_id.clone(),
+        client_secret: oidc.client_secret.as_ref().map(|secret| secret.get().clone()),
+        name: oidc.name.clone(),
+        claim: oidc.claim.clone(),
+        roles: oidc.roles.iter().map(|one| (one.value.clone(), one.role)).collect(),
+    };
+    let provider = http::Oidc::new(settings).context("set up [oidc]")?;
+    Ok(Some(Arc::new(provider)))
 }
 
 fn client_address_header(config: &Config) -> anyhow::Result<Option<http::HeaderName>> {

@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
     ("Run it", &["init", "check", "doctor", "live", "whatsapp", "serve"]),
     ("Look", &["cases", "messages", "explain", "plan", "report", "reconcile", "preview"]),
     ("Act", &["retry", "pause", "resume", "stop", "link", "channels", "policy"]),
-    ("People", &["token", "audit"]),
+    ("People", &["user", "token", "audit"]),
     ("Webhooks", &["verify", "parse", "classify", "webhooks"]),
     ("Study", &["simulate", "backtest", "chaos"]),
     ("Store", &["export", "import", "backup", "compact", "forget", "learning"]),

@@ -79,6 +79,7 @@ pub(super) async fn serve(
     let mut table = Table { merchants: Vec::new(), ready: BTreeMap::new(), broken };
     let mut working = JoinSet::new();
     for Merchant { name, place, service, scope } in merchants {
+        super::serve::tell_first_link(&service.state, Some(&name)).await;
         let routes = scope.over(http::router(service.state.clone()));
         let routes = match place.path.as_str() {
             "" => routes,

@@ -56,6 +56,7 @@ mod simulate;
 mod token;
 mod transfer;
 mod trigger;
+mod user;
 mod verify;
 mod wallet;
 mod webhooks;
@@ -141,6 +142,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Who did what.
     Audit(audit::Args),
+    /// People who sign in: roles, passwords.
+    User(user::Args),
     /// Programs that call the API, each with a token of its own.
     Token(token::Args),
     /// Events to the merchant's own systems: list, replay, test.
@@ -212,6 +215,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Simulate(args) => simulate::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Token(args) => token::run(args),
+        Command::User(args) => user::run(args),
         Command::Webhooks(args) => webhooks::run(args),
         Command::Whatsapp(args) => whatsapp::run(args),
         Command::Config(args) => config::run(args),

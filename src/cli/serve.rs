@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::compact;
 use super::compose::{self, Service};
+use super::offline::print_line;
 use super::open::open_store_with;
-use crate::clock::Clock;
+use crate::clock::{Clock, real_now};
 use crate::config::{Config, Mode, StoreUrl, Surroundings, locate};
 use crate::store::{Store, StoreError};
 use crate::{http, telemetry};
@@ -136,13 +137,36 @@ async fn serve(
     }
     if config.server.admin_token.is_none() {
         tracing::warn!(
-            "dashboard and API are closed: set [server] admin_token, e.g. to {{ env = \
-             \"RECOUP_ADMIN_TOKEN\" }}"
+            "the API takes no admin token, and the dashboard only people with an account: set \
+             [server] admin_token, e.g. to {{ env = \"RECOUP_ADMIN_TOKEN\" }}"
         );
+    }
+    if role != Role::Worker {
+        tell_first_link(&service.state, None).await;
     }
     run_service(service, listener, asked_to_stop()).await?;
     tracing::info!("recoup has stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// While nobody has an account: the link by which the first one is made. It is for whoever started
+/// the service, and in no log.
+pub(super) async fn tell_first_link(state: &http::AppState, merchant: Option<&str>) {
+    let link = http::first_link(&*state.store, &state.brand.public_url, real_now()).await;
+    let told = match link {
+        Ok(Some(link)) => {
+            let whose = merchant.map_or_else(String::new, |name| format!(" of {name}"));
+            let text =
+                format!("The first account{whose} is made here, once, within 30 minutes:\n{link}");
+            print_line(&text).context("print the set-up link")
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error).context("make a set-up link"),
+    };
+    // Nobody who signs in already is kept out by it.
+    if let Err(error) = told {
+        tracing::warn!(error = format!("{error:#}"), "there is no link for the first account");
+    }
 }
 
 /// A database that is being restarted is waited for; anything else is told at once.

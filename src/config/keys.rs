@@ -89,6 +89,7 @@ pub(super) const ROOT: &[Key] = &[
     key("sms", Kind::Table(SMS)),
     key("whatsapp", Kind::Table(WHATSAPP)),
     key("backup", Kind::Table(BACKUP)),
+    key("oidc", Kind::Table(OIDC)),
     key("webhooks", Kind::List(&Kind::Table(WEBHOOK))),
 ];
 
@@ -253,6 +254,20 @@ const BACKUP: &[Key] = &[
     required("dir", Kind::Text(text::not_empty)),
     key("every_hours", Kind::Integer(1, 720)),
     key("keep", Kind::Integer(1, 1_000)),
+];
+
+const OIDC: &[Key] = &[
+    required("issuer", HTTP_URL),
+    required("client_id", Kind::Text(text::not_empty)),
+    key("client_secret", Kind::Secret),
+    key("name", Kind::Text(text::not_empty)),
+    key("claim", Kind::Text(text::not_empty)),
+    key("roles", Kind::List(&Kind::Table(OIDC_ROLE))),
+];
+
+const OIDC_ROLE: &[Key] = &[
+    required("value", Kind::Text(text::not_empty)),
+    required("role", words(&["viewer", "support", "admin"])),
 ];
 
 const SMS: &[Key] = &[

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::contact::ContactRules;
 use super::error::Problem;
-use super::small::{Access, Backup};
+use super::small::{Access, Backup, OpenId};
 pub use super::store::{StoreSettings, StoreUrl};
 use super::{retention::Retention, secret::Secret};
 use crate::core::campaign::Audience;
@@ -67,6 +67,9 @@ pub struct Config {
     /// Copies of the store while the service runs.
     #[serde(default)]
     pub backup: Option<Backup>,
+    /// Where else people sign in to the dashboard.
+    #[serde(default)]
+    pub oidc: Option<OpenId>,
     /// Events to the merchant's own systems.
     #[serde(default)]
     pub webhooks: Vec<OutboundWebhook>,

@@ -1,35 +1,28 @@
-//! Who may come in: tokens for programs, a signed session for the dashboard.
+//! Who may come in: tokens for programs, and the cookies of people's sessions.
 //!
-//! Why here: one place compares secrets. A session is a signed expiry, derived from the admin
-//! token: nothing is stored, and another token ends every session.
+//! Why here: one place reads what a request brings along to say who sends it.
 //!
-//! What must stay true: without an admin token nothing opens; comparisons take the same time for
-//! every wrong value; a form without the session's own csrf text changes nothing.
+//! What must stay true: comparisons take the same time for every wrong value; no script sees a
+//! cookie of ours; another site's request brings no session along.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use super::link::sign;
 use super::people::audit::Via;
-use super::people::{Who, tokens};
+use super::people::{Who, sessions, tokens};
 use super::{AppState, Problem};
 use crate::gateway::signature::is_same;
 use crate::store::StoreError;
 
 /// How to set the admin token.
 pub(super) const HOW_TO_SET: &str = "there is no admin token. Set `admin_token` under `[server]` \
-    in the merchant file, e.g. { env = \"RECOUP_ADMIN_TOKEN\" }, and start again";
+    in the merchant file, e.g. { env = \"RECOUP_ADMIN_TOKEN\" }, and start again; or open the link \
+    that `recoup serve` prints, and make the first account";
 
 /// How the program of our own commands names itself.
 const OWN_AGENT: &str = "recoup/";
-
-/// The cookie of a session.
-const COOKIE: &str = "recoup_session";
-
-/// How long a session lasts, in seconds.
-const SESSION_S: i64 = 12 * 60 * 60;
 
 /// Lets a program in by `Authorization: Bearer`, with the admin token or one of its own.
 pub(super) async fn bearer(state: &AppState, headers: &HeaderMap) -> Result<Who, Problem> {
@@ -97,23 +90,45 @@ pub(super) fn is_token(token: &SecretString, given: &str) -> bool {
     is_same(&Sha256::digest(token.expose_secret()), &Sha256::digest(given))
 }
 
-/// A session of the dashboard.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Session {
-    /// What its forms must send back.
-    pub(super) csrf: String,
+/// The cookie of a session.
+pub(super) const SESSION: &str = "recoup_session";
+
+/// The cookie of a browser that somebody has signed in with.
+pub(super) const KNOWN: &str = "recoup_known";
+
+/// A cookie that scripts do not see.
+pub(super) struct Cookie<'a> {
+    pub(super) name: &'a str,
+    pub(super) value: &'a str,
+    pub(super) age: SignedDuration,
+    pub(super) site: Site,
 }
 
-/// A new session's cookie.
-pub(super) fn cookie(token: &SecretString, now: Timestamp, transport: Transport) -> HeaderValue {
-    let expires = (now.as_second() + SESSION_S).to_string();
-    let value = format!("{expires}.{}", mac(token, "session", &expires));
-    set_cookie(&value, SESSION_S, transport)
+/// Whether it comes along when another site leads here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Site {
+    /// Where somebody follows a link.
+    Lax,
+    /// Never.
+    Strict,
 }
 
-/// The cookie that ends a session in the browser.
-pub(super) fn no_cookie() -> HeaderValue {
-    set_cookie("", 0, Transport::Plain)
+/// The cookie of a session; an empty one ends it in the browser.
+pub(super) fn session_cookie(token: &str) -> Cookie<'_> {
+    let age = if token.is_empty() { SignedDuration::ZERO } else { sessions::SESSION };
+    Cookie { name: SESSION, value: token, age, site: Site::Strict }
+}
+
+impl Cookie<'_> {
+    /// As it is sent. A router that is mounted under a path moves its path there.
+    pub(super) fn header(&self, transport: Transport) -> HeaderValue {
+        let Self { name, value, age, site } = self;
+        let secure = if transport == Transport::Tls { "; Secure" } else { "" };
+        let age = age.as_secs();
+        let text =
+            format!("{name}={value}; Path=/; HttpOnly; SameSite={site:?}; Max-Age={age}{secure}");
+        HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
 }
 
 /// How the browser reached us.
@@ -124,86 +139,59 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    /// By the page that the form was on: a proxy may have ended the TLS.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let origin = headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
-        match origin {
+    /// TLS where `public_url` says so, or the page that the form was on; but not where the browser
+    /// says that it is elsewhere, without TLS: it would not send such a cookie back.
+    pub(super) fn of(state: &AppState, headers: &HeaderMap) -> Self {
+        let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
+        let public = &state.brand.public_url;
+        let is_public = text(header::HOST)
+            .is_some_and(|host| origin(public).split_once("://").is_some_and(|(_, it)| it == host));
+        match text(header::ORIGIN) {
             Some(origin) if origin.starts_with("https://") => Self::Tls,
+            Some(origin) if origin.starts_with("http://") && !is_public => Self::Plain,
+            _ if public.starts_with("https://") => Self::Tls,
             _ => Self::Plain,
         }
     }
 }
 
-fn set_cookie(value: &str, age: i64, transport: Transport) -> HeaderValue {
-    let secure = if transport == Transport::Tls { "; Secure" } else { "" };
-    let text =
-        format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={age}{secure}");
-    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+/// The scheme, host and port of an address.
+pub(super) fn origin(address: &str) -> &str {
+    let host = address.find("://").map_or(0, |at| at + 3);
+    let end = address[host..].find('/').map_or(address.len(), |at| host + at);
+    &address[..end]
 }
 
-/// The session that a request belongs to, if it is ours and has not expired.
-pub(super) fn session(
-    token: &SecretString,
-    headers: &HeaderMap,
-    now: Timestamp,
-) -> Option<Session> {
-    let value = cookies(headers).find_map(|(name, value)| (name == COOKIE).then_some(value))?;
-    let (expires, signature) = value.split_once('.')?;
-    if !is_same(signature.as_bytes(), mac(token, "session", expires).as_bytes()) {
-        return None;
-    }
-    let expires_at: i64 = expires.parse().ok()?;
-    (now.as_second() < expires_at).then(|| Session { csrf: mac(token, "csrf", value) })
-}
-
-impl Session {
-    /// Whether a form was on one of this session's pages.
-    pub(super) fn sent(&self, csrf: &str) -> bool {
-        is_same(self.csrf.as_bytes(), csrf.as_bytes())
-    }
-}
-
-fn mac(token: &SecretString, purpose: &str, text: &str) -> String {
-    hex::encode(sign(token.expose_secret().as_bytes(), &format!("recoup:{purpose}:{text}")))
-}
-
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+/// The value of a cookie.
+pub(super) fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='))
+    let mut pairs =
+        all.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find_map(|(known, value)| (known == name && !value.is_empty()).then_some(value))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(cookie: &HeaderValue) -> HeaderMap {
-        let pair = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+    #[test]
+    fn a_cookie_is_read_back_and_hidden_from_scripts() {
+        let sent = session_cookie("abc").header(Transport::Tls);
+        let text = sent.to_str().unwrap();
+        assert!(text.contains("; HttpOnly; SameSite=Strict; Max-Age=43200; Secure"), "{text}");
         let mut headers = HeaderMap::new();
-        headers.insert(header::COOKIE, HeaderValue::from_str(&format!("a=b; {pair}")).unwrap());
-        headers
+        let pair = format!("a=b; {}", text.split(';').next().unwrap());
+        headers.insert(header::COOKIE, HeaderValue::from_str(&pair).unwrap());
+        assert_eq!(cookie_of(&headers, SESSION), Some("abc"));
+        assert_eq!(cookie_of(&headers, "session"), None);
+        let gone = session_cookie("").header(Transport::Plain);
+        assert!(gone.to_str().unwrap().ends_with("Max-Age=0"));
     }
 
     #[test]
-    fn a_session_ends_by_time_and_with_the_token() {
-        let token = SecretString::from("token");
-        let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let at = |s: i64| Timestamp::from_second(1_800_000_000 + s).unwrap();
-        let headers = headers(&cookie(&token, now, Transport::Plain));
-        let first = session(&token, &headers, at(SESSION_S - 1)).unwrap();
-        assert!(first.sent(&first.csrf) && !first.sent("") && !first.sent("0"));
-        assert_eq!(session(&token, &headers, at(SESSION_S)), None);
-        assert_eq!(session(&SecretString::from("other"), &headers, now), None);
-    }
-
-    #[test]
-    fn a_session_that_was_made_longer_by_hand_is_none() {
-        let token = SecretString::from("token");
-        let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let made = cookie(&token, now, Transport::Tls);
-        let text = made.to_str().unwrap();
-        assert!(text.ends_with("; Secure") && text.contains("HttpOnly; SameSite=Strict"));
-        let longer = HeaderValue::from_str(&text.replacen("=18", "=98", 1)).unwrap();
-        assert_eq!(session(&token, &headers(&longer), now), None);
-        assert_eq!(session(&token, &HeaderMap::new(), now), None);
+    fn an_origin_has_no_path() {
+        assert_eq!(origin("https://a.example/b/c"), "https://a.example");
+        assert_eq!(origin("http://a.example:81"), "http://a.example:81");
+        assert_eq!(origin("a/b"), "a");
     }
 }

@@ -3,36 +3,40 @@
 //! Why here: the people of the merchant see every case and its ledger, and can act on a case.
 //!
 //! What must stay true: nothing is shown without a session; nothing acts without the session's csrf
-//! text; without an admin token the dashboard says how to set one and stays closed.
+//! text, or against its person's role; where nobody could sign in, the dashboard says what to do.
 
 use axum::body::Bytes;
 use axum::extract::{Form, FromRequest, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::auth::{self, Session, Transport};
+use super::auth;
 use super::book::BookError;
-use super::pages::{Shell, login_page, problem_page};
-use super::people::Who;
+use super::pages::{Shell, problem_page};
 use super::people::audit::Via;
 use super::people::rule::{Inside, Rule};
+use super::people::{sessions, users};
 use super::{AppState, Problem, page, see_other};
 use crate::clock::real_now;
+use crate::core::access::Role;
+use crate::gateway::signature::is_same;
 use crate::store::StoreError;
 
 mod asked;
 mod assets;
 mod case;
 mod cases;
+mod door;
 mod gateways;
 mod home;
 mod messages;
+mod people;
+mod provider;
 mod report;
 mod sample;
 
@@ -53,27 +57,54 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/gateways", see(get(gateways::show)))
         .route("/gateways/{id}/{action}", Rule::ACT.over(post(gateways::act)))
         .route("/report", see(get(report::show)))
-        .route_layer(middleware::from_fn_with_state(state.clone(), door));
+        .route("/users", Rule::INSPECT.over(get(people::users)))
+        .route("/users", Rule::RULE.over(post(people::add_user)))
+        .route("/users/{id}/{action}", Rule::RULE.over(post(people::act_on_user)))
+        .route("/tokens", Rule::INSPECT.over(get(people::tokens)))
+        .route("/tokens", Rule::RULE.over(post(people::add_token)))
+        .route("/tokens/{id}/{action}", Rule::RULE.over(post(people::act_on_token)))
+        .route("/audit", Rule::INSPECT.over(get(people::audit)))
+        .route_layer(middleware::from_fn_with_state(state.clone(), with_session));
     Router::new()
         .merge(inside)
-        .route("/login", get(login_form).post(login))
-        .route("/logout", post(logout))
+        .merge(door::routes(state))
+        .merge(provider::routes())
         .route("/assets/{name}", get(assets::serve))
         .layer(middleware::from_fn(assets::send_on))
 }
 
 /// Lets people with a session in; without one the browser is sent to `/login`.
-async fn door(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let Some(token) = &state.admin_token else { return closed(&state) };
-    let Some(session) = auth::session(token, request.headers(), real_now()) else {
-        return see_other("/login");
+async fn with_session(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Trouble> {
+    let token = auth::cookie_of(request.headers(), auth::SESSION).unwrap_or_default().to_owned();
+    let admin = state.admin_token.as_ref();
+    let Some(who) = sessions::holder(&*state.store, admin, &token, real_now()).await? else {
+        return Ok(if is_open(&state).await? { see_other("/login") } else { closed(&state) });
     };
+    let session = Session { csrf: sessions::csrf(&token), name: who.name.clone(), role: who.role };
     let shell = Some(shell(&state, &session, None));
-    let inside = Inside { state, who: Who::root(), via: Via::Dashboard, shell };
+    let inside = Inside { state, who, via: Via::Dashboard, shell };
     let extensions = request.extensions_mut();
     extensions.insert(Person { session });
     extensions.insert(inside);
-    next.run(request).await
+    Ok(next.run(request).await)
+}
+
+/// Whether anybody could sign in.
+async fn is_open(state: &AppState) -> Result<bool, StoreError> {
+    let otherwise = state.admin_token.is_some() || state.oidc.is_some();
+    Ok(otherwise || users::any(&*state.store).await?)
+}
+
+/// A session of the dashboard, as its pages need it.
+#[derive(Debug, Clone)]
+struct Session {
+    csrf: String,
+    name: String,
+    role: Option<Role>,
 }
 
 /// A person with a session.
@@ -88,6 +119,13 @@ impl FromRequestParts<AppState> for Person {
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Self::Rejection> {
         // The door puts them here: a page that is not behind it is nobody's.
         parts.extensions.get().cloned().ok_or_else(|| see_other("/login"))
+    }
+}
+
+impl Person {
+    /// Whether a form was on one of this session's pages.
+    fn sent(&self, csrf: &str) -> bool {
+        is_same(self.session.csrf.as_bytes(), csrf.as_bytes())
     }
 }
 
@@ -107,7 +145,7 @@ impl<F: DeserializeOwned> FromRequest<AppState> for Sent<F> {
         let body =
             Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
         let mut fields = url::form_urlencoded::parse(&body);
-        if !fields.any(|(name, value)| name == "csrf" && person.session.sent(&value)) {
+        if !fields.any(|(name, value)| name == "csrf" && person.sent(&value)) {
             return Err(Trouble::Csrf.into_response());
         }
         let request = Request::from_parts(parts, body.into());
@@ -187,11 +225,14 @@ fn bare_shell(brand: &str) -> Shell {
         now: real_now(),
         test_clock: false,
         csrf: None,
+        who: None,
+        role: None,
         notice: None,
     }
 }
 
 fn closed(state: &AppState) -> Response {
+    // Nobody has signed in yet: it says how to.
     let shell = bare_shell(&state.brand.name);
     let html = problem_page(&shell, "The dashboard is closed", auth::HOW_TO_SET);
     page(StatusCode::SERVICE_UNAVAILABLE, html)
@@ -204,42 +245,8 @@ fn shell(state: &AppState, session: &Session, notice: Option<String>) -> Shell {
         now: state.clock.now(),
         test_clock: state.clock.is_test(),
         csrf: Some(session.csrf.clone()),
+        who: Some(session.name.clone()),
+        role: session.role,
         notice,
     }
-}
-
-/// `GET /login`.
-async fn login_form(State(state): State<AppState>) -> Response {
-    match &state.admin_token {
-        Some(_) => page(StatusCode::OK, login_page(&state.brand.name, None)),
-        None => closed(&state),
-    }
-}
-
-/// What the form at the door sends.
-#[derive(Deserialize)]
-struct LoginForm {
-    #[serde(default)]
-    token: String,
-}
-
-/// `POST /login`.
-async fn login(
-    State(state): State<AppState>,
-    headers: HeaderMap,
-    Form(form): Form<LoginForm>,
-) -> Response {
-    let Some(token) = &state.admin_token else { return closed(&state) };
-    if !auth::is_token(token, form.token.trim()) {
-        tracing::warn!("a login with a wrong admin token");
-        let html = login_page(&state.brand.name, Some("This is not the admin token."));
-        return page(StatusCode::UNAUTHORIZED, html);
-    }
-    let cookie = auth::cookie(token, real_now(), Transport::of(&headers));
-    ([(header::SET_COOKIE, cookie)], see_other("/")).into_response()
-}
-
-/// `POST /logout`.
-async fn logout() -> Response {
-    ([(header::SET_COOKIE, auth::no_cookie())], see_other("/login")).into_response()
 }

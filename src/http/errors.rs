@@ -39,6 +39,7 @@ pages!(
     "invalid_learning",
     "invalid_policy",
     "invalid_query",
+    "last_admin",
     "malformed_body",
     "malformed_header",
     "malformed_json",
@@ -53,6 +54,7 @@ pages!(
     "timestamp_too_old",
     "token_exists",
     "unauthorized",
+    "user_exists",
 );
 
 /// `GET /errors/{code}`.

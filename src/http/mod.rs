@@ -63,7 +63,9 @@ mod webhooks;
 pub use api::{Access, Keys, expire, openapi};
 pub use axum::http::HeaderName;
 pub use book::Book;
+pub use people::oidc::{Oidc, OidcSettings};
 pub use people::scope::Scope;
+pub use people::sessions::first_link;
 pub use problem::Problem;
 pub use refused::Refusals;
 pub use view::case_json;
@@ -158,6 +160,8 @@ pub struct AppState {
     pub admin_token: Option<SecretString>,
     /// Opens the metrics, and nothing else.
     pub metrics_token: Option<SecretString>,
+    /// Where else people sign in.
+    pub oidc: Option<Arc<Oidc>>,
     /// Whose service this is.
     pub brand: Arc<Brand>,
     /// Whether webhooks can be taken.

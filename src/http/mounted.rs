@@ -4,7 +4,7 @@
 //! knows the path from the request itself, so no page and no setting has to.
 //!
 //! What must stay true: at the root nothing is touched; only addresses that begin with one slash
-//! are moved, and only in redirects and in the attributes of HTML pages.
+//! are moved, and only in redirects, in the attributes of HTML pages and in the paths of cookies.
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{OriginalUri, Request};
@@ -58,6 +58,13 @@ async fn moved(mut response: Response, prefix: &str) -> Response {
     {
         response.headers_mut().insert(header::LOCATION, value);
     }
+    let cookies: Vec<_> = response.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
+    response.headers_mut().remove(header::SET_COOKIE);
+    for cookie in cookies {
+        let here = cookie.to_str().ok().map(|text| in_cookie(text, prefix));
+        let here = here.and_then(|text| HeaderValue::from_str(&text).ok()).unwrap_or(cookie);
+        response.headers_mut().append(header::SET_COOKIE, here);
+    }
     let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if !kind.is_some_and(|kind| kind.starts_with("text/html")) {
         return response;
@@ -71,6 +78,11 @@ async fn moved(mut response: Response, prefix: &str) -> Response {
         }
         Err(_) => Response::from_parts(parts, Body::empty()),
     }
+}
+
+/// A cookie is for the routes here, not for whatever else the host has.
+fn in_cookie(cookie: &str, prefix: &str) -> String {
+    cookie.replacen("; Path=/;", &format!("; Path={prefix};"), 1)
 }
 
 /// Begins with one slash: `//host` leads elsewhere.
@@ -114,6 +126,12 @@ mod tests {
                       <b>href=/x</b>";
         assert_eq!(in_page(page, "/recoup"), wanted);
         assert!(is_ours("/login") && !is_ours("//evil.example") && !is_ours("https://a.example"));
+    }
+
+    #[test]
+    fn two_merchants_of_one_host_have_two_cookies() {
+        let moved = in_cookie("recoup_session=a; Path=/; HttpOnly", "/b");
+        assert_eq!(moved, "recoup_session=a; Path=/b; HttpOnly");
     }
 
     #[test]

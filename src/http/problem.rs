@@ -65,6 +65,18 @@ impl Problem {
         &self.0.detail
     }
 
+    /// Its status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// What to look at, with what does not fit, for a page.
+    pub(super) fn in_words(&self) -> String {
+        let told = self.0.errors.iter().map(|error| error.detail.as_str());
+        let words = [self.0.detail.as_str()].into_iter().chain(told).collect::<Vec<_>>();
+        format!("{}.", words.join(": "))
+    }
+
     /// 404.
     pub(super) fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", detail)

@@ -99,6 +99,8 @@ fn pages() -> Vec<(&'static str, String)> {
         ("gateways", "/gateways".to_owned()),
         ("report", "/report".to_owned()),
         ("report-sample", "/report?sample=1".to_owned()),
+        ("people", "/users".to_owned()),
+        ("audit", "/audit".to_owned()),
         ("problem", "/cases/case_0".to_owned()),
     ]
 }
@@ -106,6 +108,9 @@ fn pages() -> Vec<(&'static str, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn axe_finds_nothing_on_any_page_at_three_widths_light_and_dark() {
     let Some(desk) = Desk::open(furnished().await).await else { return };
+    crate::sign_in::person(&desk.service, "ana.perez.de.la.torre@nube.example", "support").await;
+    let token = "{\"name\":\"the warehouse of the north\",\"scopes\":[\"read\",\"metrics\"]}";
+    desk.service.api("POST", "/tokens", token).await;
     let mut found = Vec::new();
     for (name, path) in pages() {
         for (width, scheme) in [(390, "light"), (768, "dark"), (1280, "light"), (1280, "dark")] {
@@ -132,6 +137,44 @@ async fn axe_finds_nothing_on_any_page_at_three_widths_light_and_dark() {
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn axe_finds_nothing_at_the_door_and_a_person_comes_in_by_it() {
+    let Some(desk) = Desk::open(furnished().await).await else { return };
+    let body = "{\"email\":\"ana@nube.example\",\"role\":\"viewer\"}";
+    let made = desk.service.api("POST", "/users", body).await.json();
+    let link = crate::sign_in::path(made["link"].as_str().unwrap());
+    desk.browser.page.delete_all_cookies().await.unwrap();
+    let mut found = Vec::new();
+    for (name, path) in [("login", "/login"), ("set-up", &link), ("void", "/set-up/0")] {
+        for (width, scheme) in [(390, "light"), (768, "dark"), (1280, "light"), (1280, "dark")] {
+            desk.browser.look(width, scheme).await;
+            desk.go(path).await;
+            desk.ask(OPEN).await;
+            for violation in desk.browser.violations().await {
+                found.push(format!("{name} {width} {scheme}: {violation:#}"));
+            }
+            let over = desk.browser.overflow().await;
+            if over > 0 {
+                found.push(format!("{name} at {width}: {over} px too wide"));
+            }
+            desk.browser.picture(&format!("door-{name}-{width}-{scheme}")).await;
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    desk.go(&link).await;
+    for field in ["#password", "#again"] {
+        let field = desk.browser.find(field).await;
+        field.send_keys(crate::sign_in::PASSWORD).await.unwrap();
+    }
+    desk.browser.press("button.primary", |there| there.path() == "/").await;
+    desk.go(&format!("/cases/{}", case(2).id)).await;
+    assert_eq!(desk.ask("return document.querySelectorAll('.actions').length").await, 0);
+    desk.browser.picture("desk-viewer").await;
+    desk.go("/audit").await;
+    let heading = desk.browser.read("h1").await;
+    assert_eq!(heading, "Not with your role");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -145,6 +145,60 @@ impl Service<'_> {
 }
 
 #[test]
+fn people_and_tokens_are_made_with_and_without_a_service() {
+    let home = Home::new();
+    let service = home.serve();
+    let add = ["user", "add", "ana@company.example", "--role", "support"];
+    let said = service.run(&add).ok().out;
+    assert!(said.contains("http://127.0.0.1:1/set-up/"), "{said}");
+    let twice = service.run(&add);
+    assert!(twice.code == 1 && twice.err.contains("user_exists"), "{}", twice.err);
+    let token = service.run(&["token", "create", "shop", "--scope", "read"]).ok().out;
+    let token = token.trim();
+    // With a token of its own a command does what its scope allows.
+    let with = |args: &[&str]| {
+        let args = [args, &["--url", &service.url]].concat();
+        let mut command = home.command();
+        command.args(args).env("RECOUP__SERVER__ADMIN_TOKEN", token).output().unwrap()
+    };
+    assert!(with(&["cases"]).status.success());
+    let refused = String::from_utf8(with(&["user", "list"]).stderr).unwrap();
+    assert!(refused.contains("`admin`") && refused.contains("forbidden"), "{refused}");
+    drop(service);
+    // The same over the store itself.
+    home.run(&["user", "role", "ana@company.example", "viewer"]).ok();
+    let list = home.run(&["user", "list"]).ok().out;
+    assert!(list.contains("ana@company.example  viewer"), "{list}");
+    assert!(home.run(&["token", "list"]).ok().out.contains("shop"));
+    home.run(&["token", "revoke", "shop"]).ok();
+    home.run(&["user", "remove", "ana@company.example"]).ok();
+    let audit = home.run(&["audit", "--json"]).ok().json();
+    let lines = audit["data"].as_array().unwrap().iter();
+    let told: Vec<_> = lines.map(|line| format!("{} {}", line["what"], line["via"])).collect();
+    let by_command = |what: &str| format!("\"{what}\" \"command_line\"");
+    assert_eq!(told[0], by_command("users.remove"));
+    assert!(told.contains(&by_command("users.add")) && told.len() == 5, "{told:?}");
+    assert!(home.run(&["audit"]).ok().out.contains("tokens.remove"));
+}
+
+#[test]
+fn whoever_starts_the_service_gets_a_link_for_the_first_account_and_no_log_does() {
+    let home = Home::new();
+    let args = ["serve", "--listen", "127.0.0.1:0"];
+    let mut child =
+        home.command().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let link = lines.map(Result::unwrap).find(|line| line.contains("/set-up/")).unwrap();
+    assert!(link.starts_with("http://127.0.0.1:1/set-up/"), "{link}");
+    let told = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(told.unwrap().success());
+    child.wait().unwrap();
+    let mut log = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut log).unwrap();
+    assert!(log.contains("recoup is ready") && !log.contains("set-up/"), "{log}");
+}
+
+#[test]
 fn a_case_is_listed_explained_and_planned() {
     let home = Home::new();
     let service = home.serve();

@@ -70,6 +70,10 @@ async fn afterwards_nothing_names_them_and_the_books_stay() {
     let luis = failure("in_2", LUIS, "Luis Gomez", "+34911222333", "tok_of_luis");
     assert!(world.post("msg_2", luis).await);
     assert!(world.advance(60).await);
+    // Somebody changed her record, and the audit list says so.
+    let url = format!("http://{}/api/v1/customers/{ANA}", world.address);
+    let put = world.client.put(url).bearer_auth(TOKEN).json(&json!({ "locale": "es" }));
+    assert_eq!(put.send().await.unwrap().status(), 200);
     let path = format!("/customers/{ANA}/forget");
     let (status, problem) = post(&world, &path, json!({})).await;
     assert_eq!((status, &problem["code"]), (409, &json!("case_open")), "{problem}");
@@ -95,6 +99,9 @@ async fn afterwards_nothing_names_them_and_the_books_stay() {
     let kept = kept(&world);
     for text in OF_ANA {
         assert!(!holds(&kept, text), "{text} is still there");
+    }
+    for deed in ["customers.change", "customers.forget"] {
+        assert!(holds(&kept, deed), "that it was done stays: {deed}");
     }
     assert!(holds(&kept, LUIS) && holds(&kept, "tok_of_luis"), "others are as they were");
     assert_eq!(after["in_2"], before["in_2"]);

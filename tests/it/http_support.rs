@@ -30,7 +30,7 @@ use recoup::gateway::{
     Rejection, RejectionCode, WebhookRequest,
 };
 use recoup::http::{
-    Access, AdvanceError, AppState, Book, Engine, Keys, Readiness, Refusals, router,
+    Access, AdvanceError, AppState, Book, Engine, Keys, Oidc, Readiness, Refusals, router,
 };
 use recoup::message::{Brand, Texts};
 use recoup::store::erase::Retention;
@@ -313,6 +313,7 @@ pub(crate) struct Setup {
     pub(crate) clock: Clock,
     pub(crate) admin_token: Option<&'static str>,
     pub(crate) metrics_token: Option<&'static str>,
+    pub(crate) oidc: Option<Arc<Oidc>>,
     pub(crate) client_address_header: Option<&'static str>,
 }
 
@@ -322,6 +323,7 @@ impl Default for Setup {
             clock: Clock::test(at(0)),
             admin_token: Some(TOKEN),
             metrics_token: None,
+            oidc: None,
             client_address_header: None,
         }
     }
@@ -356,6 +358,7 @@ impl Service {
             engine: engine.clone(),
             admin_token: setup.admin_token.map(SecretString::from),
             metrics_token: setup.metrics_token.map(SecretString::from),
+            oidc: setup.oidc,
             brand: Arc::new(brand()),
             readiness: readiness.clone(),
             metrics: Arc::new(|| "recoup_up 1\n".to_owned()),

@@ -45,6 +45,7 @@ mod month;
 #[path = "../support/mounts.rs"]
 mod mounts;
 mod mutations;
+mod oidc;
 mod openapi;
 mod outbound;
 mod page_story;
@@ -65,6 +66,7 @@ mod security;
 mod ses;
 mod several;
 mod shadow;
+mod sign_in;
 mod simulate;
 mod smtp;
 mod stripe_api;

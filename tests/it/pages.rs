@@ -6,8 +6,8 @@ use recoup::core::case::State;
 use recoup::core::decline::Category;
 use recoup::core::policy::MessageKind;
 use recoup::http::pages::{
-    CasesView, Door, MESSAGE_POLICY, PayNotice, PayState, case_page, cases_page,
-    content_security_policy, login_page, pay_page, problem_page, unknown_link_page,
+    CasesView, Door, LoginView, MESSAGE_POLICY, PayNotice, PayState, case_page, cases_page,
+    content_security_policy, login_page, pay_page, problem_page, set_up_page, unknown_link_page,
 };
 use recoup::message::render;
 
@@ -170,7 +170,15 @@ fn nothing_that_somebody_typed_becomes_markup() {
     view.names = BTreeMap::from([("cus_ana".to_owned(), EVIL.to_owned())]);
     let html = cases_page(&view);
     assert!(!html.contains(EVIL) && !html.contains("value=\"\"<"), "{html}");
-    assert!(!login_page(EVIL, Some(EVIL)).contains("<script"));
+    let door = LoginView {
+        brand: EVIL,
+        problem: Some(EVIL),
+        people: true,
+        token: true,
+        provider: Some(EVIL),
+    };
+    assert!(!login_page(&door).contains("<script"));
+    assert!(!set_up_page(EVIL, Some(EVIL), Some(EVIL)).contains("<script"));
     assert!(!problem_page(&shell(), EVIL, EVIL).contains(EVIL));
 }
 
@@ -285,7 +293,16 @@ fn pages_can_be_looked_at() {
     write("cases-empty.html", cases_page(&empty_view()));
     write("case.html", case_page(&case_view(State::Scheduled)));
     write("case-done.html", case_page(&case_view(State::Recovered)));
-    write("login.html", login_page("Café Nube", Some("That token is not right.")));
+    write(
+        "login.html",
+        login_page(&LoginView {
+            brand: "Café Nube",
+            problem: Some("That token is not right."),
+            people: true,
+            token: true,
+            provider: None,
+        }),
+    );
     for kind in MessageKind::ALL {
         let mail = render(&order(kind, "es-CO"), &brand(), LINK).unwrap();
         write(&format!("mail-{}.html", kind.as_str()), mail.html.unwrap());

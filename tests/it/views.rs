@@ -185,6 +185,8 @@ pub(crate) fn shell() -> Shell {
         now: at("2026-11-21T22:50:00Z"),
         test_clock: true,
         csrf: Some("csrf_1".to_owned()),
+        who: Some("ana@nube.example".to_owned()),
+        role: Some(recoup::core::access::Role::Admin),
         notice: None,
     }
 }

@@ -17,7 +17,9 @@ use super::people::audit::{self, AuditView};
 use super::people::rule::{Inside, Rule};
 use super::people::scope::Scope;
 use super::people::tokens::{self, TokenView};
+use super::people::users::{self, InvitedView, UserView};
 use super::{AppState, Problem, auth};
+use crate::core::access::Role;
 use crate::core::case::State as CaseState;
 use crate::core::schema::{Described as _, Schemas};
 use crate::core::view::{CaseView, EntryView};
@@ -256,11 +258,48 @@ fn people_table(table: Table) -> Table {
         .gives(created);
     let list = op("Tokens of the API, newest first.").by(Rule::INSPECT).list::<TokenView>();
     let audit = op("Who did what, newest first.").by(Rule::INSPECT).pages().list::<AuditView>();
-    table
+    users_table(table)
         .get("/tokens", tokens::list, list)
         .post("/tokens", tokens::create, create)
         .delete("/tokens/{id}", tokens::revoke, op("Revoke a token.").one::<TokenView>())
         .get("/audit", audit::list, audit)
+}
+
+fn users_table(table: Table) -> Table {
+    let add = |_: &mut Schemas| {
+        json!({
+            "type": "object",
+            "properties": {
+                "email": { "type": "string", "maxLength": 255 },
+                "role": { "type": "string", "enum": Role::ALL },
+            },
+            "required": ["email", "role"],
+            "additionalProperties": false,
+        })
+    };
+    let change = |_: &mut Schemas| {
+        json!({
+            "type": "object",
+            "properties": { "role": { "type": "string", "enum": Role::ALL } },
+            "required": ["role"],
+            "additionalProperties": false,
+        })
+    };
+    let example = json!({ "email": "ana@company.example", "role": "support" });
+    let add = op("Make an account, and the link to set its password.").takes(add, example);
+    let change = op("Give somebody another role.").takes(change, json!({ "role": "viewer" }));
+    let reset = op("End somebody's password and sessions; a link to set another.");
+    let list = op("People who sign in, newest first.").by(Rule::INSPECT).list::<UserView>();
+    table
+        .get("/users", users::list, list)
+        .post("/users", users::post, add.one::<InvitedView>())
+        .put("/users/{id}", users::put, change.one::<UserView>())
+        .delete("/users/{id}", users::delete, op("Remove somebody.").one::<UserView>())
+        .post(
+            "/users/{id}/reset",
+            users::post_reset,
+            reset.takes(any, json!({})).one::<InvitedView>(),
+        )
 }
 
 fn messages_op() -> table::Operation {

@@ -11,6 +11,7 @@ use super::words::{money, when};
 use super::{CaseView, Shell};
 use crate::core::case::{Case, State};
 use crate::core::limits::{self, Verdict};
+use crate::http::api;
 
 /// What else a deed needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +78,8 @@ pub(super) fn deeds(view: &CaseView) -> Vec<Value> {
             &["retry", "write", "link", "pause", "stop", "mark-paid", "note"]
         }
     };
-    offered.iter().map(|name| one(name, view).value()).collect()
+    let may = |name: &&&str| view.shell.may(api::CASE_DEEDS.needs_of(name));
+    offered.iter().filter(may).map(|name| one(name, view).value()).collect()
 }
 
 fn one(name: &str, view: &CaseView) -> Deed {

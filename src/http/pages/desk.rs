@@ -9,6 +9,7 @@ use minijinja::{Value, context};
 
 use super::words::{decline, distance, label, money, snake, title, when, zone};
 use super::{CaseView, Shell, css, deeds, fill, version};
+use crate::core::access::Role;
 use crate::core::case::{Attempt, AttemptOutcome, Case, Message, MessageStatus};
 use crate::core::ledger::{Decision, LedgerEntry, with_times};
 use crate::core::trial::Arm;
@@ -61,6 +62,9 @@ pub(super) fn around(shell: &Shell) -> Value {
             now_iso => shell.now.to_string(),
             test_clock => shell.test_clock,
             csrf => shell.csrf.clone(),
+            who => shell.who.clone(),
+            acts => shell.may(Role::Support),
+            rules => shell.may(Role::Admin),
             notice => shell.notice.clone(),
         },
     }

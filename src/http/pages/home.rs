@@ -323,6 +323,8 @@ mod tests {
                 test_clock: false,
                 csrf: None,
                 notice: None,
+                who: None,
+                role: None,
             },
             overview: Overview { currencies: each.collect() },
             period: "This month",

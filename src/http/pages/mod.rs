@@ -12,9 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::civil::Date;
-use minijinja::{Environment, Value, context};
+use minijinja::{Environment, Value};
 use sha2::{Digest as _, Sha256};
 
+use crate::core::access::Role;
 use crate::core::card::Card;
 use crate::core::case::Case;
 use crate::core::customer::Customer;
@@ -29,22 +30,26 @@ use crate::store::MessageRecord;
 mod cases;
 mod deeds;
 mod desk;
+mod door;
 mod gateways;
 mod home;
 mod messages;
 mod monthly;
 mod pay;
+mod people;
 mod report;
 mod texts;
 pub mod words;
 
 pub use cases::{CasesView, cases_page, filter_in_words};
 pub use desk::{case_page, problem_page};
+pub use door::{LoginView, come_in_page, login_page, set_up_page};
 pub use gateways::{GatewayCard, GatewaysView, RefusedRow, gateways_page};
 pub use home::{Bar, Chip, Figure, HomeView, Split, home_page};
 pub use messages::{MessagesView, PreviewView, Recent, messages_page, preview_page};
 pub use monthly::{MonthlyView, monthly_page};
 pub use pay::{busy_page, pay_page, unknown_link_page, verify_page};
+pub use people::{AuditRow, PeopleView, TokenRow, UserRow, audit_page, people_page};
 pub use report::report_page;
 pub use words::{label, snake};
 
@@ -211,6 +216,17 @@ pub struct Shell {
     pub csrf: Option<String>,
     /// What just happened, told once.
     pub notice: Option<String>,
+    /// Who has signed in.
+    pub who: Option<String>,
+    /// What they may do; what they may not is not offered.
+    pub role: Option<Role>,
+}
+
+impl Shell {
+    /// Whether they may do what needs this role.
+    pub fn may(&self, needed: Role) -> bool {
+        self.role.is_some_and(|role| role >= needed)
+    }
 }
 
 /// What came back.
@@ -259,11 +275,6 @@ fn version() -> &'static str {
     &VERSION
 }
 
-/// `GET /login`: posts the field `token` to `/login`. `problem` is told above the field.
-pub fn login_page(brand: &str, problem: Option<&str>) -> String {
-    fill("login.html", context! { lang => "en", dir => "ltr", css => css(None), brand, problem })
-}
-
 /// The `Content-Security-Policy` to send with a rendered page: of styles only the page's own, and
 /// no script at all but the dashboard's, from here. Forms may lead to a gateway's page, so they are
 /// not restricted here.
@@ -307,9 +318,11 @@ fn fill(name: &str, values: Value) -> String {
 }
 
 const FILES: &[(&str, &str)] = &[
+    ("audit.html", include_str!("audit.html")),
     ("base.html", include_str!("base.html")),
     ("case.html", include_str!("case.html")),
     ("cases.html", include_str!("cases.html")),
+    ("comein.html", include_str!("comein.html")),
     ("foot.html", include_str!("foot.html")),
     ("gateways.html", include_str!("gateways.html")),
     ("home.html", include_str!("home.html")),
@@ -317,9 +330,11 @@ const FILES: &[(&str, &str)] = &[
     ("messages.html", include_str!("messages.html")),
     ("monthly.html", include_str!("monthly.html")),
     ("pay.html", include_str!("pay.html")),
+    ("people.html", include_str!("people.html")),
     ("preview.html", include_str!("preview.html")),
     ("problem.html", include_str!("problem.html")),
     ("report.html", include_str!("report.html")),
+    ("setup.html", include_str!("setup.html")),
     ("sheet.html", include_str!("sheet.html")),
     ("shell.html", include_str!("shell.html")),
     ("verify.html", include_str!("verify.html")),
@@ -340,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_policy_allows_the_pages_own_style_only() {
-        let policy = content_security_policy(&login_page("Acme", None));
+        let policy = content_security_policy(&set_up_page("Acme", None, None));
         assert!(policy.contains("style-src 'sha256-"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
     }

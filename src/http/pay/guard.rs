@@ -75,27 +75,27 @@ impl Guard {
         bucket.left = (bucket.left - cost).max(0.0);
         enough
     }
+}
 
-    /// The caller's address: the proxy's word where it is asked for, else the connection's.
-    fn address(&self, request: &Request) -> Option<String> {
-        let address = match &self.state.client_address_header {
-            Some(name) => {
-                let values = request.headers().get_all(name).iter();
-                // The proxy in front adds the last one; what is before it anybody may have written.
-                let last = values.filter_map(|value| value.to_str().ok()).next_back()?;
-                parse(last.rsplit(',').next()?.trim())
-            }
-            None => {
-                let connected = request.extensions().get::<ConnectInfo<SocketAddr>>();
-                connected.map(|ConnectInfo(address)| address.ip())
-            }
-        };
-        Some(match address?.to_canonical() {
-            IpAddr::V4(address) => address.to_string(),
-            // One household has a whole /64.
-            IpAddr::V6(address) => format!("{:x?}", &address.segments()[..4]),
-        })
-    }
+/// The caller's address: the proxy's word where it is asked for, else the connection's.
+pub(in crate::http) fn address_of(state: &AppState, request: &Request) -> Option<String> {
+    let address = match &state.client_address_header {
+        Some(name) => {
+            let values = request.headers().get_all(name).iter();
+            // The proxy in front adds the last one; what is before it anybody may have written.
+            let last = values.filter_map(|value| value.to_str().ok()).next_back()?;
+            parse(last.rsplit(',').next()?.trim())
+        }
+        None => {
+            let connected = request.extensions().get::<ConnectInfo<SocketAddr>>();
+            connected.map(|ConnectInfo(address)| address.ip())
+        }
+    };
+    Some(match address?.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        // One household has a whole /64.
+        IpAddr::V6(address) => format!("{:x?}", &address.segments()[..4]),
+    })
 }
 
 fn parse(text: &str) -> Option<IpAddr> {
@@ -109,7 +109,7 @@ pub(super) async fn limit(State(guard): State<Guard>, request: Request, next: Ne
     let link = path.strip_prefix("/pay/").and_then(|rest| rest.split('/').next());
     let link = link.map(|token| format!("link {}", token.chars().take(64).collect::<String>()));
     let asks = path == "/verify" && request.method() == Method::POST;
-    let address = guard.address(&request).map(|address| format!("from {address}"));
+    let address = address_of(&guard.state, &request).map(|address| format!("from {address}"));
     let cost = if asks { QUESTION } else { 1.0 };
     let enough = address.clone().is_none_or(|name| guard.take(name, ADDRESS, cost))
         && link.clone().is_none_or(|name| guard.take(name, LINK, 1.0));

@@ -30,6 +30,8 @@ mod sessions;
 mod verify;
 mod visit;
 
+pub(super) use guard::address_of;
+
 use sessions::Sessions;
 use visit::{Visit, path, rendered};
 

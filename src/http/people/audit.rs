@@ -58,8 +58,30 @@ pub(in crate::http) enum Outcome {
 }
 
 one_of! {
-    "Via" Via { Api, CommandLine, Dashboard }
-    "Outcome" Outcome { Done, Failed, Refused }
+    "CallerWay" Via { Api, CommandLine, Dashboard }
+    "DeedOutcome" Outcome { Done, Failed, Refused }
+}
+
+impl Via {
+    /// Its name.
+    pub(in crate::http) fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::CommandLine => "command_line",
+            Self::Dashboard => "dashboard",
+        }
+    }
+}
+
+impl Outcome {
+    /// Its name.
+    pub(in crate::http) fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// What was done, to what.
@@ -72,6 +94,11 @@ pub(in crate::http) struct Deed {
 }
 
 impl Deed {
+    /// A deed of this name.
+    pub(in crate::http) fn named(what: &str) -> Self {
+        Self { what: what.to_owned(), about: None }
+    }
+
     /// The deed of a request: the first part of the path is what it is about, the second whose, and
     /// what is left is the deed; where nothing is, the method says it.
     pub(in crate::http) fn of(method: &Method, path: &str) -> Self {

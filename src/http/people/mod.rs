@@ -17,9 +17,15 @@ use crate::core::access::Role;
 use crate::core::schema::one_of;
 
 pub(super) mod audit;
+mod jwt;
+pub(super) mod oidc;
+pub(super) mod password;
 pub(super) mod rule;
 pub(super) mod scope;
+pub(super) mod sessions;
+pub(super) mod throttle;
 pub(super) mod tokens;
+pub(super) mod users;
 
 /// What kind of caller somebody is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -36,7 +42,7 @@ pub(super) enum Kind {
 }
 
 one_of! {
-    "Kind" Kind { AdminToken, Nobody, Person, Token }
+    "CallerKind" Kind { AdminToken, Nobody, Person, Token }
 }
 
 /// Who asks.

@@ -75,7 +75,8 @@ impl Rule {
         self.admins
     }
 
-    fn needs_of(self, path: &str) -> Role {
+    /// The role that the action at the end of this path needs.
+    pub(in crate::http) fn needs_of(self, path: &str) -> Role {
         let action = path.rsplit('/').next().unwrap_or_default();
         if self.admins.contains(&action) { Role::Admin } else { self.needs }
     }

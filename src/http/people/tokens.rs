@@ -122,11 +122,24 @@ pub(in crate::http) async fn create(
     let expected = "it must be a list of: metrics, read, write, admin";
     let scopes: Option<Vec<Scope>> = fields.parsed("scopes", expected);
     checked((), errors)?;
-    let mut scopes = scopes.filter(|scopes| !scopes.is_empty());
-    let scopes = scopes.as_mut().ok_or_else(|| wrong("/scopes", expected))?;
+    let scopes = scopes.filter(|scopes| !scopes.is_empty());
+    let scopes = scopes.ok_or_else(|| wrong("/scopes", expected))?;
+    let (view, token) = make(&state, &name, scopes).await?;
+    let mut answer = json!(view);
+    answer["token"] = json!(token);
+    Ok((Extension(Unkept), Json(answer)))
+}
+
+/// Makes a token: how it is listed, and itself.
+pub(in crate::http) async fn make(
+    state: &AppState,
+    name: &str,
+    mut scopes: Vec<Scope>,
+) -> Result<(TokenView, String), Problem> {
+    name_fits(name).map_err(|why| wrong("/name", why))?;
+    let name = name.trim().to_owned();
     scopes.sort_unstable();
     scopes.dedup();
-    let (name, scopes) = (name.trim().to_owned(), std::mem::take(scopes));
     let known = all(&*state.store).await?;
     if known.len() >= MOST || known.iter().any(|token| token.name == name) {
         let detail = "there is a token of this name, or there are too many: revoke one first";
@@ -137,9 +150,7 @@ pub(in crate::http) async fn create(
     let record = SideRecord::new(SideTable::Token, print_of(&token), real_now());
     let record = record.with(&Token { name, scopes, prefix, used_at: None });
     state.store.write_sides(vec![record.clone().into()]).await?;
-    let mut answer = json!(view(&record)?);
-    answer["token"] = json!(token);
-    Ok((Extension(Unkept), Json(answer)))
+    Ok((view(&record)?, token))
 }
 
 fn name_fits(text: &str) -> Result<(), &'static str> {
@@ -154,13 +165,18 @@ pub(in crate::http) async fn revoke(
     State(state): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!(end(&state, &id).await?)))
+}
+
+/// Takes a token back, by its id or its name.
+pub(in crate::http) async fn end(state: &AppState, id: &str) -> Result<TokenView, Problem> {
     let page = state.store.sides(SideTable::Token, None, MOST).await?;
     for record in page.data {
         let view = view(&record)?;
         if view.id == id || view.name == id {
             let gone = SideWrite::Remove(SideTable::Token, record.key);
             state.store.write_sides(vec![gone]).await?;
-            return Ok(Json(json!(view)));
+            return Ok(view);
         }
     }
     Err(Problem::not_found("there is no token with this id or name"))
