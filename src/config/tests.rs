@@ -9,6 +9,8 @@ const EXAMPLE: &str = include_str!("../../recoup.example.toml");
 fn around(pairs: &[(&str, &str)]) -> Surroundings {
     let names = [
         ("RECOUP_ADMIN_TOKEN", "0123456789abcdef"),
+        ("RECOUP_METRICS_TOKEN", "0123456789abcdef"),
+        ("OIDC_CLIENT_SECRET", "secret"),
         ("STRIPE_API_KEY", "sk_test_1"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
         ("BACKUP_KEY", "key"),
