@@ -162,6 +162,30 @@ async fn what_floods_hangs_or_breaks_one_merchant_is_in_nobody_elses_way() {
     let own: Vec<_> = own.collect();
     assert_eq!(own.len(), 1, "{own:?}");
     assert!(own[0].contains("merchant=\"b\"") && own[0].ends_with(" 1"), "{own:?}");
+    // A person of one is nobody at the other, also with the cookie of the first.
+    let invite = house.client.post(house.url("/a/api/v1/users"));
+    let invite = invite.bearer_auth("token-of-merchant-a");
+    let body = json!({ "email": "ana@a.example", "role": "admin" });
+    let made: Value = invite.json(&body).send().await.unwrap().json().await.unwrap();
+    let link = made["link"].as_str().unwrap();
+    assert!(link.starts_with(&house.url("/a/set-up/")), "{link}");
+    let elsewhere = link.replace("/a/set-up/", "/b/set-up/");
+    assert_eq!(house.client.get(elsewhere).send().await.unwrap().status(), 404);
+    let form = [("password", "correct horse battery"), ("again", "correct horse battery")];
+    let set = house.client.post(link).form(&form).send().await.unwrap();
+    assert_eq!(set.headers()["location"], "/a/");
+    let cookies = set.headers().get_all("set-cookie").iter();
+    let cookies: Vec<_> = cookies.map(|cookie| cookie.to_str().unwrap().to_owned()).collect();
+    assert!(cookies.len() == 2 && cookies.iter().all(|c| c.contains("; Path=/a; HttpOnly")));
+    let session = cookies[0].split(';').next().unwrap();
+    for (merchant, status) in [("a", 200), ("b", 303)] {
+        let url = house.url(&format!("/{merchant}/users"));
+        let page = house.client.get(url).header("cookie", session).send().await.unwrap();
+        assert_eq!(page.status(), status, "{merchant}");
+    }
+    let people = house.get("/b/api/v1/users", "token-of-merchant-b").await.unwrap();
+    assert!(people.contains("\"data\":[]"), "{people}");
+    assert!(house.get("/b/api/v1/audit", "token-of-merchant-b").await.unwrap().contains("[]"));
     // A page leads to where it is.
     let login = house.get("/b/login", "").await.unwrap();
     assert!(login.contains("action=\"/b/login\""), "{login}");

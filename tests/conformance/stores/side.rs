@@ -13,6 +13,7 @@ for_every_store!(
     they_come_with_a_commit_or_not_at_all,
     no_lane_holds_up_another,
     removed_records_leave_no_trace,
+    people_and_what_they_did_move_with_the_store,
 );
 
 fn record(key: &str, at: Timestamp) -> SideRecord {
@@ -93,6 +94,31 @@ async fn no_lane_holds_up_another(subject: &mut Subject) {
     let moved = due[0].next().due_at(None);
     store.write_sides(vec![moved.into()]).await.unwrap();
     assert!(store.sides_due(SideTable::Audit, "fast", at(100), 4).await.unwrap().is_empty());
+}
+
+/// People, sessions, tokens, links and the audit list are in an export, and a store that takes it
+/// over answers the same questions about them.
+async fn people_and_what_they_did_move_with_the_store(subject: &mut Subject) {
+    let from = Subject::memory();
+    for (n, table) in (1..).zip(SideTable::ALL) {
+        let one = SideRecord::new(table, format!("key_{n}"), at(n)).with(&json!({ "n": n }));
+        let one = one.in_group(Some("usr_1".to_owned()));
+        from.store().write_sides(vec![one.clone().into()]).await.unwrap();
+        let next = one.next().with(&json!({ "n": -n }));
+        from.store().write_sides(vec![next.into()]).await.unwrap();
+    }
+    let exported = from.store().export(None, 1_000).await.unwrap();
+    subject.store().import(exported).await.unwrap();
+    subject.reopen().await;
+    let store = subject.store();
+    for (n, table) in (1..).zip(SideTable::ALL) {
+        let one = store.side(table, &format!("key_{n}")).await.unwrap().unwrap();
+        assert_eq!((one.revision, one.body["n"].as_i64()), (2, Some(-n)), "{table:?}");
+        assert_eq!(store.sides_of(table, "usr_1").await.unwrap(), std::slice::from_ref(&one));
+        assert_eq!(store.sides(table, None, 9).await.unwrap().data, std::slice::from_ref(&one));
+        // Who had read it before the move changes it after.
+        store.write_sides(vec![one.next().into()]).await.unwrap();
+    }
 }
 
 async fn removed_records_leave_no_trace(subject: &mut Subject) {
