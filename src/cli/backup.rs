@@ -14,8 +14,9 @@ use anyhow::{Context as _, ensure};
 
 use super::open::{StoreArgs, block_on};
 use super::transfer;
-use crate::store::Store as _;
+use crate::clock::real_now;
 use crate::store::sled::SledStore;
+use crate::store::{Restoring, Store as _};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -42,6 +43,8 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let to = SledStore::open(&args.directory)?;
         let records = transfer::copy(&*from, &to).await?;
         to.check().with_context(|| format!("verify the copy in {shown}"))?;
+        // Whoever starts from it does so later: what happened until then it does not know.
+        to.put_restored(Restoring { at: real_now(), is_over: false }).await?;
         to.close().await?;
         from.close().await?;
         Ok(records)

@@ -50,6 +50,9 @@ pub struct Args {
     /// Leave these draws out: what a shortened story is told without.
     #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
     without: Vec<u64>,
+    /// So many lines of the story of a violation at most.
+    #[arg(long, value_name = "LINES", default_value_t = 90)]
+    story: usize,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -67,7 +70,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let without = args.without.iter().copied().collect();
     let new = ChaosOptions::new(args.seed, args.runs);
-    let options = ChaosOptions { store, scenario, without, ..new };
+    let options = ChaosOptions { store, scenario, without, story: args.story, ..new };
     let terminal = std::io::stderr().is_terminal();
     let threads = args.threads.unwrap_or_else(threads);
     let began = real_now();

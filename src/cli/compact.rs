@@ -59,6 +59,9 @@ pub(super) async fn compact(path: &Path) -> anyhow::Result<u64> {
     let copy = replace::copy_beside(path)?;
     let to = SledStore::open(&copy)?;
     let records = transfer::copy(&from, &to).await?;
+    if let Some(restoring) = from.restored().await? {
+        to.put_restored(restoring).await?;
+    }
     to.check().context("verify the copy")?;
     to.close().await?;
     drop(to);

@@ -14,6 +14,8 @@ use anyhow::{Context as _, ensure};
 
 use super::open::{StoreArgs, block_on};
 use super::{transfer, wallet};
+use crate::clock::real_now;
+use crate::store::Restoring;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -22,7 +24,7 @@ use super::{transfer, wallet};
     subcommand_negates_reqs = true,
     after_help = "Examples:
   recoup import recoup.jsonl --store sled:data/new
-  recoup import recoup.jsonl --store postgres://recoup@db.example/recoup
+  recoup import recoup.jsonl --store postgres://recoup@db.example/recoup --moved
   recoup import payment-methods wallet.csv"
 )]
 pub(super) struct Args {
@@ -31,6 +33,10 @@ pub(super) struct Args {
     /// A file that `recoup export` wrote.
     #[arg(value_name = "FILE", required = true)]
     file: Option<PathBuf>,
+    /// The store moves: nothing has run on it since the export. Else what happened since is looked
+    /// up at the gateways before anything is charged.
+    #[arg(long)]
+    moved: bool,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -52,18 +58,23 @@ enum What {
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match (args.what, args.file) {
         (Some(What::PaymentMethods { file, store }), _) => import_wallet(&file, &store),
-        (None, Some(file)) => import_export(&file, &args.store),
+        (None, Some(file)) => {
+            import_export(&file, &args.store, Restoring { at: real_now(), is_over: args.moved })
+        }
         (None, None) => anyhow::bail!("import: no file is named"),
     }
 }
 
-fn import_export(file: &Path, store: &StoreArgs) -> anyhow::Result<ExitCode> {
+fn import_export(file: &Path, store: &StoreArgs, restoring: Restoring) -> anyhow::Result<ExitCode> {
     let shown = file.display();
     let promised = transfer::verify(file).with_context(|| format!("import {shown}"))?;
     let sum = block_on(async {
         let store = store.open().await?;
         let loaded = transfer::load(&*store, file).await;
         let there = transfer::sum(&*store).await;
+        if loaded.is_ok() {
+            store.put_restored(restoring).await?;
+        }
         store.close().await?;
         loaded.with_context(|| format!("import {shown}"))?;
         there.with_context(|| format!("read back what {shown} brought"))
@@ -83,7 +94,7 @@ fn import_wallet(file: &Path, store: &StoreArgs) -> anyhow::Result<ExitCode> {
     let wallets = wallet::read(&table).with_context(|| format!("import {shown}"))?;
     let methods: usize = wallets.values().map(Vec::len).sum();
     let customers = wallets.len();
-    let records = wallet::inputs(wallets, crate::clock::real_now());
+    let records = wallet::inputs(wallets, real_now());
     block_on(async {
         let store = store.open().await?;
         for page in records.chunks(wallet::PAGE) {

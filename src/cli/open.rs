@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 
-use crate::store::Store;
+use crate::clock::real_now;
 use crate::store::memory::MemoryStore;
 use crate::store::postgres::{OpenOptions, PostgresStore};
 use crate::store::sled::SledStore;
+use crate::store::{Restoring, Store, StoreError};
 
 /// Where the store is when nobody says otherwise.
 const DEFAULT_URL: &str = "sled:data/recoup";
@@ -90,12 +92,25 @@ pub(crate) async fn open_store_with(
         Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => {
             Ok(Arc::new(PostgresStore::open_with(url, options).await?))
         }
-        Some(("sled", path)) if !path.is_empty() => Ok(Arc::new(SledStore::open(Path::new(path))?)),
+        Some(("sled", path)) if !path.is_empty() => {
+            let store = SledStore::open(Path::new(path))?;
+            date_restoring(&store).await?;
+            Ok(Arc::new(store))
+        }
         Some(("memory", "")) => Ok(Arc::new(MemoryStore::new(draw_link_key()?))),
         _ => anyhow::bail!(
             "open the store: its URL is `sled:PATH`, `postgres://USER@HOST/DATABASE` or `memory:`"
         ),
     }
+}
+
+/// A store that found itself to be an older copy does not know the time.
+async fn date_restoring(store: &dyn Store) -> Result<(), StoreError> {
+    let undated = store.restored().await?.is_some_and(|one| one.at == Timestamp::MAX);
+    if undated {
+        store.put_restored(Restoring { at: real_now(), is_over: false }).await?;
+    }
+    Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a store in memory has a link key of its own, too")]

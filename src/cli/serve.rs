@@ -23,7 +23,7 @@ use super::offline::print_line;
 use super::open::open_store_with;
 use crate::clock::{Clock, real_now};
 use crate::config::{Config, Mode, StoreUrl, Surroundings, locate};
-use crate::store::{Store, StoreError};
+use crate::store::{Restoring, Store, StoreError};
 use crate::{http, telemetry};
 
 /// How long open requests may take after the word to stop.
@@ -60,6 +60,11 @@ pub(super) struct Args {
     /// What this process does, of several on one PostgreSQL store.
     #[arg(long, value_enum, default_value_t, env = "RECOUP_ROLE")]
     role: Role,
+    /// The database was put back to an earlier state: what happened since is looked up at the
+    /// gateways before anything is charged. `recoup import` and copies of a directory say so
+    /// themselves.
+    #[arg(long)]
+    restored: bool,
 }
 
 /// What a process does.
@@ -97,13 +102,15 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
         tracing::warn!("{}", warning.message);
     }
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-    runtime.block_on(serve(config, args.test_clock, args.role))
+    let restored = args.restored.then(|| Restoring { at: real_now(), is_over: false });
+    runtime.block_on(serve(config, args.test_clock, args.role, restored))
 }
 
 async fn serve(
     config: Config,
     test_clock: Option<Timestamp>,
     role: Role,
+    restored: Option<Restoring>,
 ) -> anyhow::Result<ExitCode> {
     if let StoreUrl::Sled(path) = &config.store.url {
         compact::if_erased(path).await;
@@ -114,6 +121,9 @@ async fn serve(
         "serve in the role of a part: that takes a store which several processes share \
          (`postgres://…`), and the real clock"
     );
+    if let Some(restored) = restored {
+        store.put_restored(restored).await.context("note that the store was restored")?;
+    }
     let clock = match test_clock {
         Some(start) => {
             let remembered = store.test_clock().await.context("read the test clock")?;

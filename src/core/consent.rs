@@ -91,6 +91,18 @@ pub struct Contacted {
     pub channel: Option<Channel>,
     /// In shadow mode: it would have gone out. Only cases in shadow count it.
     pub withheld: bool,
+    /// Nobody has told yet when it went out: from its moment on it may be leaving just now.
+    pub open: bool,
+}
+
+impl Contacted {
+    /// As it counts at `now`.
+    #[must_use]
+    pub fn as_of(self, now: Timestamp) -> Self {
+        let at =
+            if self.open && !fault(Mutant::CountsWhenPlanned) { self.at.max(now) } else { self.at };
+        Self { at, ..self }
+    }
 }
 
 /// Older records hold the moment alone.
@@ -103,14 +115,16 @@ enum Stored {
         channel: Option<Channel>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         withheld: bool,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        open: bool,
     },
 }
 
 impl From<Stored> for Contacted {
     fn from(stored: Stored) -> Self {
         match stored {
-            Stored::Moment(at) => Self { at, channel: None, withheld: false },
-            Stored::Whole { at, channel, withheld } => Self { at, channel, withheld },
+            Stored::Moment(at) => Self { at, channel: None, withheld: false, open: false },
+            Stored::Whole { at, channel, withheld, open } => Self { at, channel, withheld, open },
         }
     }
 }
@@ -120,8 +134,8 @@ impl From<Contacted> for Stored {
         match contacted.channel {
             None => Self::Moment(contacted.at),
             channel => {
-                let Contacted { at, withheld, .. } = contacted;
-                Self::Whole { at, channel, withheld }
+                let Contacted { at, withheld, open, .. } = contacted;
+                Self::Whole { at, channel, withheld, open }
             }
         }
     }

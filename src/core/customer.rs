@@ -8,6 +8,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
@@ -159,6 +160,18 @@ impl Customer {
     /// that is sent.
     pub fn contacted_by(&self, shadow: bool) -> Vec<Contacted> {
         self.contacted_at.iter().filter(|c| shadow || !c.withheld).copied().collect()
+    }
+
+    /// Nobody waits any more for word of the message that was counted at `at`. One that may have
+    /// left by then counts from `now`. Gives the moment at which it counts.
+    pub(super) fn close_contact(&mut self, at: Timestamp, now: Timestamp) -> Timestamp {
+        match self.contacted_at.iter_mut().rfind(|c| c.at == at) {
+            Some(own) => {
+                *own = Contacted { open: false, ..own.as_of(now) };
+                own.at
+            }
+            None => at,
+        }
     }
 
     /// A customer of whom only the id is known.

@@ -113,6 +113,8 @@ pub enum CheckPurpose {
     PreFlight,
     /// The outcome of one attempt is unknown.
     Resolve,
+    /// The store was restored: what happened since the copy?
+    Restored,
     /// The customer says that it is paid.
     SaysPaid,
 }

@@ -23,6 +23,8 @@ pub enum Mutant {
     ChargesMore,
     /// A case that a person holds is charged.
     ChargesWhileHeld,
+    /// A message counts when it was planned, until somebody tells when it left.
+    CountsWhenPlanned,
     /// A failure that is told after the end opens the case again.
     FailureReopens,
     /// That a card must never be charged is forgotten.
@@ -45,6 +47,8 @@ pub enum Mutant {
     IgnoresStop,
     /// What a gateway counts of an attempt counts there only.
     LimitsByGateway,
+    /// What could not be marked as paid is left at that.
+    MarksOnce,
     /// A message leaves whatever happened meanwhile.
     MessageAfterTheEnd,
     /// A message leaves at any hour, and any number on a day.
@@ -75,11 +79,13 @@ pub enum Mutant {
     StaleAnswerCounts,
     /// A time-out counts as a failure.
     TimeOutIsFailure,
+    /// A restored store is taken for what happened.
+    TrustsRestored,
 }
 
 impl Mutant {
     /// Every one.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::AcknowledgesBeforeKeeping,
         Self::BooksOnAnother,
         Self::CardTwiceAtOnce,
@@ -87,6 +93,7 @@ impl Mutant {
         Self::ChargesAfterTheEnd,
         Self::ChargesMore,
         Self::ChargesWhileHeld,
+        Self::CountsWhenPlanned,
         Self::FailureReopens,
         Self::ForgetsNever,
         Self::ForgetsSecondPayment,
@@ -98,6 +105,7 @@ impl Mutant {
         Self::IgnoresPromise,
         Self::IgnoresStop,
         Self::LimitsByGateway,
+        Self::MarksOnce,
         Self::MessageAfterTheEnd,
         Self::MessageAtAnyTime,
         Self::MessageTwice,
@@ -113,6 +121,7 @@ impl Mutant {
         Self::SecondWhileUnknown,
         Self::StaleAnswerCounts,
         Self::TimeOutIsFailure,
+        Self::TrustsRestored,
     ];
 }
 

@@ -14,12 +14,24 @@ use sha2::{Digest as _, Sha256};
 
 /// The first ten bytes of SHA-256 over length-prefixed parts, as 20 hex digits.
 pub(crate) fn digest(parts: &[&str]) -> String {
+    marked("", parts)
+}
+
+/// The digest of these parts behind a mark that says of what.
+fn marked(mark: &str, parts: &[&str]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut hasher = Sha256::new();
     for part in parts {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    hex::encode(&hasher.finalize()[..10])
+    let mut text = String::with_capacity(mark.len() + 20);
+    text.push_str(mark);
+    for byte in &hasher.finalize()[..10] {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 macro_rules! text_id {
@@ -84,14 +96,14 @@ text_id!(
 impl CaseId {
     /// The one case of this invoice at this billing gateway.
     pub fn of(gateway: &GatewayId, invoice: &str) -> Self {
-        Self(format!("case_{}", digest(&["case", gateway.as_str(), invoice])))
+        Self(marked("case_", &["case", gateway.as_str(), invoice]))
     }
 }
 
 impl AttemptId {
     /// Our `number`-th attempt for `case`, counted from 1.
     pub fn of(case: &CaseId, number: u32) -> Self {
-        Self(format!("att_{}", digest(&["attempt", case.as_str(), &number.to_string()])))
+        Self(marked("att_", &["attempt", case.as_str(), &number.to_string()]))
     }
 
     /// The idempotency key that every send of this attempt carries. Never random, never timed.
@@ -103,26 +115,26 @@ impl AttemptId {
 impl EffectId {
     /// The `sequence`-th effect of `case`, counted from 1.
     pub fn of(case: &CaseId, sequence: u64) -> Self {
-        Self(format!("eff_{}", digest(&["effect", case.as_str(), &sequence.to_string()])))
+        Self(marked("eff_", &["effect", case.as_str(), &sequence.to_string()]))
     }
 }
 
 impl MessageId {
     /// The `number`-th message of `case`, counted from 1.
     pub fn of(case: &CaseId, number: u32) -> Self {
-        Self(format!("msg_{}", digest(&["message", case.as_str(), &number.to_string()])))
+        Self(marked("msg_", &["message", case.as_str(), &number.to_string()]))
     }
 }
 
 impl CardKey {
     /// A card known by its fingerprint: the same for every customer who uses it.
     pub fn of_fingerprint(fingerprint: &str) -> Self {
-        Self(format!("card_{}", digest(&["fingerprint", fingerprint])))
+        Self(marked("card_", &["fingerprint", fingerprint]))
     }
 
     /// A card known only by one gateway's token.
     pub fn of_token(gateway: &GatewayId, token: &str) -> Self {
-        Self(format!("card_{}", digest(&["token", gateway.as_str(), token])))
+        Self(marked("card_", &["token", gateway.as_str(), token]))
     }
 }
 

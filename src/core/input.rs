@@ -31,6 +31,8 @@ pub enum Input {
     Outcome(EffectId, Box<Outcome>),
     /// The customer did something on the hosted page.
     Page(PageAction),
+    /// The store is a copy of before, since that moment.
+    Restored(Timestamp),
     /// Another case of the customer wrote to them of this one too.
     Together(Together),
 }

@@ -37,7 +37,11 @@ pub(super) async fn ready(State(state): State<AppState>) -> Response {
         None => {
             let mode = if state.policy.shadow { "shadow" } else { "live" };
             let held = state.store.held_since().await.ok().flatten();
-            let body = json!({ "ready": true, "mode": mode, "held_since": held });
+            let restored = state.store.restored().await.ok().flatten();
+            let restored = restored.filter(|one| !one.is_over).map(|one| one.at);
+            let body = json!({
+                "ready": true, "mode": mode, "held_since": held, "reconciling_since": restored,
+            });
             axum::Json(body).into_response()
         }
         Some(reason) => {

@@ -54,6 +54,8 @@ pub struct ChaosOptions {
     pub scenario: Scenario,
     /// What the histories go without, by the number of its draw: a story that was shortened.
     pub without: BTreeSet<u64>,
+    /// How many lines of its story a violation is told with at most.
+    pub story: usize,
     /// Where stores with files put them.
     pub scratch: PathBuf,
 }
@@ -67,6 +69,7 @@ impl ChaosOptions {
             store: StoreKind::Memory,
             scenario: Scenario::default(),
             without: BTreeSet::new(),
+            story: 90,
             scratch: std::env::temp_dir(),
         }
     }

@@ -17,6 +17,8 @@
 //! What must stay true: a key once released never changes its meaning (`fixtures/stores/v1`); no
 //! key is longer than `LONGEST`, or sled would move whole pages into files that it never syncs.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
@@ -47,6 +49,10 @@ pub(crate) const RUN: &str = "meta/run";
 pub(crate) const TEST_CLOCK: &str = "meta/test_clock";
 /// Since when everything is held.
 pub(crate) const HELD: &str = "meta/held";
+/// When the store was restored.
+pub(crate) const RESTORED: &str = "meta/restored";
+/// Of which restoring it is known what came since.
+pub(crate) const RECONCILED: &str = "meta/reconciled";
 /// What was learned from cases that ended.
 pub(crate) const LEARNED: &str = "meta/learned";
 /// What was learned about gateways, when it was last kept whole.
@@ -75,9 +81,42 @@ pub(crate) fn end_of(prefix: &str) -> String {
 
 /// A number as text of the same order.
 pub(crate) fn number(number: u64) -> String {
+    let mut text = String::with_capacity(16);
+    push_number(&mut text, number);
+    text
+}
+
+fn push_number(key: &mut String, number: u64) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |place: u32| char::from(DIGITS[(number >> (4 * place) & 15) as usize]);
-    (0..16).rev().map(digit).collect()
+    for place in (0..16_u32).rev() {
+        key.push(char::from(DIGITS[(number >> (4 * place) & 15) as usize]));
+    }
+}
+
+/// A key of these pieces; its numbers come behind them. Most of what a store does is making keys,
+/// so none is written piece by piece into a text that grows.
+fn joined(pieces: &[&str]) -> String {
+    let mut key = String::with_capacity(pieces.iter().map(|piece| piece.len()).sum());
+    pieces.iter().for_each(|piece| key.push_str(piece));
+    key
+}
+
+/// `prefix`, numbers with a separator between them, and what stands behind them.
+fn numbered(prefix: &str, numbers: &[u64], behind: Option<&str>) -> String {
+    let long = prefix.len() + 17 * numbers.len() + behind.map_or(0, str::len);
+    let mut key = String::with_capacity(long);
+    key.push_str(prefix);
+    for (place, number) in numbers.iter().enumerate() {
+        if place > 0 {
+            key.push('/');
+        }
+        push_number(&mut key, *number);
+    }
+    if let Some(behind) = behind {
+        key.push('/');
+        key.push_str(behind);
+    }
+    key
 }
 
 /// The number that [`number`] wrote.
@@ -87,7 +126,11 @@ pub(crate) fn read_number(text: &str) -> Option<u64> {
 
 /// A time as text of the same order, rounded up to the millisecond: never due too early.
 pub(crate) fn time(at: Timestamp) -> String {
-    number(ordered(millis(at)))
+    number(time_number(at))
+}
+
+fn time_number(at: Timestamp) -> u64 {
+    ordered(millis(at))
 }
 
 /// A time in milliseconds, rounded up.
@@ -127,12 +170,17 @@ pub(crate) fn part_at(key: &str, position: usize) -> &str {
     key.split('/').nth(position).unwrap_or_default()
 }
 
-/// Foreign text as one part of a key: no separator, no control character, not too long.
+/// Foreign text as one part of a key, where a database keeps it in a column of its own.
 pub(crate) fn part(text: &str) -> String {
+    in_key(text).into_owned()
+}
+
+/// Foreign text as one part of a key: no separator, no control character, not too long.
+fn in_key(text: &str) -> Cow<'_, str> {
     // Most are ids of ours, which are parts as they are.
     let plain = |byte: u8| !matches!(byte, b'%' | b'/' | 0x7f.. | ..0x20);
     if text.len() <= LONGEST_PART && text.bytes().all(plain) {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -146,63 +194,63 @@ pub(crate) fn part(text: &str) -> String {
         out.push('+');
         out.push_str(&hex::encode(&Sha256::digest(text)[..16]));
     }
-    out
+    Cow::Owned(out)
 }
 
 pub(crate) fn case(id: &CaseId) -> String {
-    format!("case/{}", part(id.as_str()))
+    joined(&["case/", &in_key(id.as_str())])
 }
 
 pub(crate) fn closed(case: &CaseId) -> String {
-    format!("closed/{}", part(case.as_str()))
+    joined(&["closed/", &in_key(case.as_str())])
 }
 
 pub(crate) fn card(key: &CardKey) -> String {
-    format!("card/{}", part(key.as_str()))
+    joined(&["card/", &in_key(key.as_str())])
 }
 
 pub(crate) fn customer(id: &str) -> String {
-    format!("customer/{}", part(id))
+    joined(&["customer/", &in_key(id)])
 }
 
 /// The policies by their versions.
 pub(crate) const POLICIES: &str = "policy/";
 
 pub(crate) fn policy(version: &str) -> String {
-    format!("{POLICIES}{}", part(version))
+    joined(&[POLICIES, &in_key(version)])
 }
 
 pub(crate) fn effect(id: &EffectId) -> String {
-    format!("effect/{}", part(id.as_str()))
+    joined(&["effect/", &in_key(id.as_str())])
 }
 
 pub(crate) fn message(id: &MessageId) -> String {
-    format!("message/{}", part(id.as_str()))
+    joined(&["message/", &in_key(id.as_str())])
 }
 
 pub(crate) fn outcome(at: u64) -> String {
-    format!("{OUTCOMES}{}", number(at))
+    numbered(OUTCOMES, &[at], None)
 }
 
 pub(crate) fn input(at: u64) -> String {
-    format!("input/{}", number(at))
+    numbered("input/", &[at], None)
 }
 
 pub(crate) fn waiting(at: u64) -> String {
-    format!("waiting/{}", number(at))
+    numbered("waiting/", &[at], None)
 }
 
 pub(crate) fn ledger_of(case: &CaseId) -> String {
-    format!("ledger/{}/", part(case.as_str()))
+    joined(&["ledger/", &in_key(case.as_str()), "/"])
 }
 
 pub(crate) fn ledger(case: &CaseId, sequence: u64) -> String {
-    format!("{}{}", ledger_of(case), number(sequence))
+    joined(&["ledger/", &in_key(case.as_str()), "/", &number(sequence)])
 }
 
 /// Every input that ever came, by its source and id.
 pub(crate) fn seen(source: &GatewayId, id: &str) -> String {
-    format!("x/seen/{}/{}", part(source.as_str()), part(id))
+    joined(&["x/seen/", &in_key(source.as_str()), "/", &in_key(id)])
 }
 
 /// Inputs that wait for a step.
@@ -210,53 +258,52 @@ pub(crate) const READY: &str = "x/ready/";
 
 /// A waiting input; those that were never deferred stand before all others.
 pub(crate) fn ready(not_before: Option<Timestamp>, at: u64) -> String {
-    let when = not_before.map_or_else(|| number(0), time);
-    format!("{READY}{when}/{}", number(at))
+    numbered(READY, &[not_before.map_or(0, time_number), at], None)
 }
 
 /// Where deferred inputs begin, and those that wait for their first step end.
 pub(crate) fn deferred() -> String {
-    format!("{READY}{}/", number(1))
+    numbered(READY, &[1], Some(""))
 }
 
 /// Cases by their earliest timer.
 pub(crate) const DUE: &str = "x/due/";
 
 pub(crate) fn due(at: Timestamp, case: &CaseId) -> String {
-    format!("{DUE}{}/{}", time(at), part(case.as_str()))
+    numbered(DUE, &[time_number(at)], Some(&in_key(case.as_str())))
 }
 
 /// Effects that nobody has begun, by time.
 pub(crate) const OUTBOX: &str = "x/outbox/";
 
 pub(crate) fn outbox(at: Timestamp, order: u64, id: &EffectId) -> String {
-    format!("{OUTBOX}{}/{}/{}", time(at), number(order), part(id.as_str()))
+    numbered(OUTBOX, &[time_number(at), order], Some(&in_key(id.as_str())))
 }
 
 /// Effects that a run has begun, by run.
 pub(crate) const CLAIMED: &str = "x/claimed/";
 
 pub(crate) fn claimed_by(run: u64) -> String {
-    format!("{CLAIMED}{}/", number(run))
+    numbered(CLAIMED, &[run], Some(""))
 }
 
 pub(crate) fn claimed(run: u64, at: Timestamp, order: u64, id: &EffectId) -> String {
-    format!("{}{}/{}/{}", claimed_by(run), time(at), number(order), part(id.as_str()))
+    numbered(CLAIMED, &[run, time_number(at), order], Some(&in_key(id.as_str())))
 }
 
 /// Open cases of a customer.
 pub(crate) fn open_of(customer: &str) -> String {
-    format!("x/open/{}/", part(customer))
+    joined(&["x/open/", &in_key(customer), "/"])
 }
 
 /// Open cases of a subscription.
 pub(crate) fn open_of_subscription(subscription: &str) -> String {
-    format!("x/open-subscription/{}/", part(subscription))
+    joined(&["x/open-subscription/", &in_key(subscription), "/"])
 }
 
 /// Cases that a gateway's payment belongs to.
 pub(crate) fn payment(payment: &str) -> String {
-    format!("x/payment/{}/", part(payment))
+    joined(&["x/payment/", &in_key(payment), "/"])
 }
 
 /// All cases by their opening, and the same for each value of each filter.
@@ -265,19 +312,19 @@ pub(crate) fn all_cases() -> String {
 }
 
 pub(crate) fn cases_in(state: State) -> String {
-    format!("x/state/{}/", state.as_str())
+    joined(&["x/state/", state.as_str(), "/"])
 }
 
 pub(crate) fn cases_of_customer(customer: &str) -> String {
-    format!("x/customer/{}/", part(customer))
+    joined(&["x/customer/", &in_key(customer), "/"])
 }
 
 pub(crate) fn cases_of_invoice(invoice: &str) -> String {
-    format!("x/invoice/{}/", part(invoice))
+    joined(&["x/invoice/", &in_key(invoice), "/"])
 }
 
 pub(crate) fn cases_of_gateway(gateway: &GatewayId) -> String {
-    format!("x/gateway/{}/", part(gateway.as_str()))
+    joined(&["x/gateway/", &in_key(gateway.as_str()), "/"])
 }
 
 /// The narrowest list of cases that holds all that pass the filter.
@@ -293,7 +340,7 @@ pub(crate) fn list_for(filter: &CaseFilter) -> String {
 
 /// A row of a list of cases or messages: `prefix`, time, id.
 pub(crate) fn listed(prefix: &str, at: Timestamp, id: &str) -> String {
-    format!("{prefix}{}/{}", time(at), part(id))
+    numbered(prefix, &[time_number(at)], Some(&in_key(id)))
 }
 
 pub(crate) fn count_of(state: State) -> &'static str {
@@ -312,34 +359,34 @@ pub(crate) fn count_of(state: State) -> &'static str {
 
 /// Messages of a case.
 pub(crate) fn messages_of(case: &CaseId) -> String {
-    format!("x/message/{}/", part(case.as_str()))
+    joined(&["x/message/", &in_key(case.as_str()), "/"])
 }
 
 /// Cases of which a message went to an address.
 pub(crate) fn written_to(address: &str) -> String {
-    format!("x/to/{}/", part(address))
+    joined(&["x/to/", &in_key(address), "/"])
 }
 
 /// All messages by time.
 pub(crate) const SENT: &str = "x/sent/";
 
 pub(crate) fn side(table: SideTable, key: &str) -> String {
-    format!("side/{}/{}", table.as_str(), part(key))
+    joined(&["side/", table.as_str(), "/", &in_key(key)])
 }
 
 /// The side records of a table by time.
 pub(crate) fn sides(table: SideTable) -> String {
-    format!("x/side/{}/", table.as_str())
+    joined(&["x/side/", table.as_str(), "/"])
 }
 
 /// Those that are due in a lane, by when.
 pub(crate) fn sides_due(table: SideTable, lane: &str) -> String {
-    format!("x/side-due/{}/{}/", table.as_str(), part(lane))
+    joined(&["x/side-due/", table.as_str(), "/", &in_key(lane), "/"])
 }
 
 /// Those of a group by time.
 pub(crate) fn sides_of(table: SideTable, group: &str) -> String {
-    format!("x/side-of/{}/{}/", table.as_str(), part(group))
+    joined(&["x/side-of/", table.as_str(), "/", &in_key(group), "/"])
 }
 
 #[cfg(test)]

@@ -40,3 +40,19 @@ pub struct Backlog {
     /// Effects not performed yet, or under way.
     pub outbox: u64,
 }
+
+/// A store that was made of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restoring {
+    /// When.
+    pub at: Timestamp,
+    /// Every open case knows by now what happened between the copy and then.
+    pub is_over: bool,
+}
+
+impl Restoring {
+    /// Of when it was restored, and up to when what came is known.
+    pub(crate) fn of(at: Option<Timestamp>, reconciled: Option<Timestamp>) -> Option<Self> {
+        at.map(|at| Self { at, is_over: reconciled.is_some_and(|known| known >= at) })
+    }
+}

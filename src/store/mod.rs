@@ -33,7 +33,7 @@ use crate::core::policy::Policy;
 use crate::core::reputation::{ChannelOrder, Reputation};
 
 use feed::Changes;
-pub use list::{Backlog, CaseFilter, Page};
+pub use list::{Backlog, CaseFilter, Page, Restoring};
 pub use message::MessageRecord;
 
 pub mod erase;
@@ -436,6 +436,12 @@ pub trait Store: Sides {
 
     /// Holds everything from that moment on, or lets everything go on.
     async fn hold(&self, since: Option<Timestamp>) -> Result<(), StoreError>;
+
+    /// When the store was made of a copy, where it was.
+    async fn restored(&self) -> Result<Option<Restoring>, StoreError>;
+
+    /// Notes that the store is a copy of before, or that what came since is known.
+    async fn put_restored(&self, restoring: Restoring) -> Result<(), StoreError>;
 
     /// Everything, in the order of keys, as records of `recoup export`; at most `limit` behind
     /// `after`, none at the end. With the link key and personal data: a secret.

@@ -39,6 +39,7 @@ mod leaving;
 mod outbound;
 mod people;
 mod reputation;
+mod restored;
 mod together;
 
 use outbound::Told;
@@ -61,12 +62,13 @@ pub struct Applier {
     endpoints: Arc<[Endpoint]>,
     /// A person holds everything.
     held: AtomicBool,
+    reconciling: std::sync::Mutex<restored::Reconciling>,
 }
 
 impl Applier {
     /// An applier that opens new cases under `policy`.
     pub fn new(store: Arc<dyn Store>, gateways: Gateways, policy: Arc<Policy>) -> Self {
-        let (policies, learned, held) = Default::default();
+        let (policies, learned, held, reconciling) = Default::default();
         Self {
             store,
             gateways,
@@ -76,6 +78,7 @@ impl Applier {
             learned,
             endpoints: Arc::new([]),
             held,
+            reconciling,
         }
     }
 
@@ -145,6 +148,9 @@ impl Applier {
     /// Applies the timers that are due. Returns how many cases were taken up.
     pub async fn due(&self, now: Timestamp) -> Result<usize, StoreError> {
         let cases = self.store.due(now, BATCH).await?;
+        if cases.is_empty() {
+            return Ok(0);
+        }
         let mut batch = Batch::new(self, now);
         for id in &cases {
             batch.input(id, &Input::Due).await?;
@@ -159,6 +165,9 @@ impl Applier {
         returned: Vec<Returned>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        if returned.is_empty() {
+            return Ok(());
+        }
         let mut batch = Batch::new(self, now);
         for one in returned {
             let input = Input::Outcome(one.effect.clone(), Box::new(one.outcome));
@@ -278,8 +287,11 @@ impl<'a> Batch<'a> {
         if event.customer_present {
             refuse(event, "customer_present");
         }
-        if event.customer_present || self.is_closed(&id).await? {
+        if event.customer_present {
             return Ok(());
+        }
+        if self.is_closed(&id).await? {
+            return self.count_on_card(event).await;
         }
         let policy = self.applier.policy.clone();
         if let (Some(billing), Some(subscription)) = (policy.billing(), &event.subscription)
@@ -297,11 +309,25 @@ impl<'a> Batch<'a> {
         let mut around = self.around(customer, None).await?;
         match step::open(event, &mut around, &policy, self.now) {
             Some(step) => {
+                let id = step.case.id.clone();
                 self.tell(None, &step.case);
                 self.keep(step, around, 0);
+                self.tell_of_restoring(&id, event).await?;
             }
             None => refuse(event, "nothing_owed"),
         }
+        Ok(())
+    }
+
+    /// A failure that is told after the invoice was paid was an attempt on the card all the same.
+    async fn count_on_card(&mut self, event: &Event) -> Result<(), StoreError> {
+        let policy = self.applier.policy.clone();
+        let (Some(billing), Some(id)) = (policy.billing(), &event.customer) else { return Ok(()) };
+        let mut customer = self.customer(id).await?;
+        step::learn(&mut customer, &billing.id, event);
+        let mut around = self.around(customer, None).await?;
+        step::count_refused(&billing.id, event, &mut around, self.now);
+        self.keep_around(id, around);
         Ok(())
     }
 
@@ -334,6 +360,7 @@ impl<'a> Batch<'a> {
         let (was, customer) = (case.clone(), around.customer.clone());
         let step = step::step(case, input, &mut around, &policy, self.now);
         self.hear((&was, &customer), (&step.case, &around.customer)).await?;
+        self.applier.note_restored(was.restored.is_some(), step.case.restored.is_some());
         learned::let_go(&step, &mut around);
         self.teach(was.state, &step.case, &around, &policy);
         self.teach_routing(&step.outcomes);
@@ -372,8 +399,18 @@ impl<'a> Batch<'a> {
             }
         }
         self.commit.effects.extend(effects);
-        let key = case.customer_key();
-        self.put_customer(&key, around.customer);
+        self.keep_around(&case.customer_key(), around);
+        match self.cases.get_mut(&case.id) {
+            Some((known, entries, _)) => {
+                *known = case;
+                entries.extend(ledger);
+            }
+            None => drop(self.cases.insert(case.id.clone(), (case, ledger, held))),
+        }
+    }
+
+    fn keep_around(&mut self, customer: &str, around: Around) {
+        self.put_customer(customer, around.customer);
         for (key, card) in around.cards {
             match self.cards.get_mut(&key) {
                 Some((known, _)) if *known == card => {}
@@ -381,9 +418,6 @@ impl<'a> Batch<'a> {
                 None => drop(self.cards.insert(key, (card, true))),
             }
         }
-        let entry = self.cases.entry(case.id.clone()).or_insert((case.clone(), Vec::new(), held));
-        entry.0 = case;
-        entry.1.extend(ledger);
     }
 
     async fn case(&self, id: &CaseId) -> Result<Option<Case>, StoreError> {

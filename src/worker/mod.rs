@@ -265,6 +265,7 @@ impl Worker {
             return Ok(busy);
         }
         if self.leads {
+            self.applier.reconcile(now).await?;
             let applied = self.apply_given_back(now).await?
                 + self.applier.inbox(now).await?
                 + self.applier.due(now).await?;
@@ -276,7 +277,9 @@ impl Worker {
             self.settled();
         }
         let room = EFFECTS_AT_ONCE - self.running.len().min(EFFECTS_AT_ONCE);
-        if room > 0 {
+        // Only who leads can tell the cases; until it has, nobody begins anything.
+        let waits = !self.leads && self.applier.is_reconciling().await?;
+        if room > 0 && !waits {
             let claimed = self.store.claim(now, room).await?;
             busy |= !claimed.is_empty();
             let claimed = if on_hold { self.put_back(claimed, now) } else { claimed };

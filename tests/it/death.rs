@@ -49,7 +49,12 @@ impl World {
 
     /// With the store at this path of its folder.
     pub(crate) async fn at(retries: &str, store: &str) -> Self {
-        let sandbox = Sandbox::start(SandboxOptions::default()).await.unwrap();
+        Self::over(SandboxOptions::default(), retries, store).await
+    }
+
+    /// Over such a sandbox.
+    pub(crate) async fn over(options: SandboxOptions, retries: &str, store: &str) -> Self {
+        let sandbox = Sandbox::start(options).await.unwrap();
         // Every charge is approved.
         sandbox.schedule(Rule {
             target: Target::Gateway(Kind::Http),

@@ -55,6 +55,7 @@ mod plan;
 mod policies;
 mod receiver;
 mod reconcile;
+mod restored;
 mod routing;
 mod sandbox;
 mod sandbox_adyen;

@@ -137,6 +137,8 @@ impl Stepper<'_> {
         self.case.off_schedule = true;
         let number = self.case.technical;
         let at = schedule::soon(self.now, delay, self.case.id.as_str(), number);
+        // The day that the customer asked for is waited for, too.
+        let at = self.promised_until().map_or(at, |promised| promised.max(at));
         self.schedule_at(at, &format!("{why}: retry {number} soon, off the schedule"));
     }
 
@@ -235,6 +237,9 @@ impl Stepper<'_> {
     pub(super) fn start_attempt(&mut self) {
         let unknown = self.case.open_attempt().is_some() && !fault(Mutant::SecondWhileUnknown);
         if !self.goes_on() || unknown {
+            return;
+        }
+        if self.waits_for_what_came_since(Timer::NextAttempt) {
             return;
         }
         if self.waits_for(Pending::Check) {

@@ -24,14 +24,14 @@ use crate::core::routing::Choice;
 /// Waits between two look-ups of an unknown outcome; the last goes on.
 const LOOK_UP_WAITS_S: [i64; 6] = [60, 300, 1_800, 7_200, 43_200, 86_400];
 /// Waits while nothing can be verified before an attempt; the last goes on.
-const VERIFY_WAITS_S: [i64; 5] = [300, 900, 3_600, 14_400, 43_200];
+pub(super) const VERIFY_WAITS_S: [i64; 5] = [300, 900, 3_600, 14_400, 43_200];
 /// How long whatever comes due during a look-up waits for its end: there is one at a time, or the
 /// answers of one would be taken for those of the other.
 pub(super) const AFTER_THE_CHECK: SignedDuration = SignedDuration::from_mins(5);
 /// Look-ups in vain after which a person is told.
 const TELL_AFTER: u32 = 5;
 /// How often one attempt is handed to its gateway at most.
-const SENDS_MAX: u32 = 3;
+pub(super) const SENDS_MAX: u32 = 3;
 /// The same, where a re-send is the look-up: at the waits above this is within a day.
 const SENDS_AS_LOOK_UP_MAX: u32 = 6;
 
@@ -51,12 +51,15 @@ impl Stepper<'_> {
 
     /// Looks up the attempt whose outcome is unknown.
     pub(super) fn start_look_up(&mut self) {
+        if self.case.restored.is_some() {
+            return self.ask_what_came_since();
+        }
         if self.waits_for(Pending::Check) || self.waits_for(Pending::Charge) {
             return;
         }
-        let attempts = self.references(|outcome| outcome == AttemptOutcome::Unknown);
-        if !attempts.is_empty() {
-            return self.start_check(CheckPurpose::Resolve, attempts);
+        // What it finds may let the attempt be sent again: no earlier one may have paid meanwhile.
+        if !self.references(|outcome| outcome == AttemptOutcome::Unknown).is_empty() {
+            return self.start_check(CheckPurpose::Resolve, self.references(|_| true));
         }
         let open = self.case.attempts.iter().position(|a| a.outcome == AttemptOutcome::Unknown);
         match open {
@@ -123,6 +126,9 @@ impl Stepper<'_> {
 
     /// Looks once more before giving up.
     pub(super) fn start_closing_sweep(&mut self) {
+        if self.waits_for_what_came_since(Timer::ClosingSweep) {
+            return;
+        }
         if self.case.open_attempt().is_some() || self.case.state == State::Paused {
             return;
         }
@@ -141,7 +147,7 @@ impl Stepper<'_> {
         self.start_check(CheckPurpose::ClosingSweep, attempts);
     }
 
-    fn references(&self, wanted: impl Fn(AttemptOutcome) -> bool) -> Vec<AttemptRef> {
+    pub(super) fn references(&self, wanted: impl Fn(AttemptOutcome) -> bool) -> Vec<AttemptRef> {
         let looks_up =
             |gateway| self.policy.gateway(gateway).is_some_and(|g| g.capabilities.look_up);
         let wanted = self.case.attempts.iter().filter(|a| wanted(a.outcome));
@@ -173,16 +179,37 @@ impl Stepper<'_> {
         let purpose = self.case.check_purpose.take().unwrap_or(CheckPurpose::Resolve);
         let began = self.case.check_began_at.take().unwrap_or(self.now);
         let mut unanswered = report.invoice_error.clone();
+        let restored = purpose == CheckPurpose::Restored;
         // First the invoice: when it is closed, no answer about an attempt sends anything again.
-        if let Some(view) = &report.invoice {
+        // After a restore it comes last: an attempt that nobody remembers may have closed it.
+        if let Some(view) = report.invoice.as_ref().filter(|_| !restored) {
             self.apply_invoice(view);
         }
+        let marked =
+            |view: &InvoiceView| view.status == InvoiceStatus::Paid && view.paid_out_of_band;
+        self.seen_marked = restored && report.invoice.as_ref().is_some_and(marked);
+        let mut new = false;
         for (id, answer) in &report.attempts {
-            let found = self.case.attempts.iter().position(|a| a.charge.attempt == *id);
-            let Some(index) = found else { continue };
+            let known = self.case.attempts.iter().position(|a| a.charge.attempt == *id);
+            let remembered = || self.remember_attempt(id, answer);
+            let Some(index) = known.or_else(remembered) else {
+                if let LookUpAnswer::Unavailable { why } = answer {
+                    unanswered = Some(why.clone());
+                }
+                continue;
+            };
+            new |= known.is_none();
             if let Some(why) = self.apply_answer(index, answer, began) {
                 unanswered = Some(why);
             }
+        }
+        if restored {
+            // What marked it may be an attempt at a gateway that is still to be asked.
+            let early = self.seen_marked && !self.is_last_to_tell();
+            if let Some(view) = report.invoice.as_ref().filter(|_| !early) {
+                self.apply_invoice(view);
+            }
+            return self.on_restored_checked(unanswered, new);
         }
         if self.case.open_attempt().is_some() {
             return;
@@ -202,7 +229,7 @@ impl Stepper<'_> {
                 self.verify_later(&why, Timer::ClosingSweep);
             }
             (CheckPurpose::SaysPaid, why) => self.on_not_paid_yet(why.as_deref()),
-            (CheckPurpose::PreFlight | CheckPurpose::Resolve, _) => {}
+            (CheckPurpose::PreFlight | CheckPurpose::Resolve | CheckPurpose::Restored, _) => {}
         }
     }
 
@@ -353,6 +380,8 @@ impl Stepper<'_> {
         self.case.unverified += 1;
         self.case.route = None;
         let at = self.now + wait(&VERIFY_WAITS_S, self.case.unverified);
+        let promised = self.promised_until().filter(|_| timer == Timer::NextAttempt);
+        let at = promised.map_or(at, |promised| promised.max(at));
         self.set_timer(timer, at);
         let text = format!("what happened before could not be looked up ({why})");
         self.note(EntryKind::Decided, format!("Nothing is charged: {text}; again at {at}."));
@@ -401,7 +430,7 @@ impl Stepper<'_> {
     }
 }
 
-fn wait(waits: &[i64], tries: u32) -> SignedDuration {
+pub(super) fn wait(waits: &[i64], tries: u32) -> SignedDuration {
     let index = (tries.max(1) as usize - 1).min(waits.len() - 1);
     SignedDuration::from_secs(waits[index])
 }

@@ -24,6 +24,7 @@ impl Stepper<'_> {
         }
         self.cancel_messages();
         self.case.ended_at = Some(self.now);
+        self.case.restored = None;
         self.case.route = None;
         let next = Next { at: None, what: "none".into(), why: "the case is over".into() };
         self.note(EntryKind::Ended, format!("{}: {reason}.", title(state)));
@@ -94,7 +95,15 @@ impl Stepper<'_> {
 
     /// Whether another payment than this attempt's is known to have paid the invoice.
     fn paid_otherwise(&self, index: usize) -> bool {
-        self.case.paid_by.is_some() && self.case.paid_by != self.case.attempts[index].payment
+        let own = &self.case.attempts[index];
+        let told = self.case.paid_by.is_some() && self.case.paid_by != own.payment;
+        let once = self.policy.billing().is_some_and(|g| g.capabilities.pays_invoice_once);
+        let another = |(i, a): (usize, &super::Attempt)| {
+            let there = a.charge.gateway == own.charge.gateway;
+            let same = there && (a.payment == own.payment || (own.charge.billing && once));
+            i != index && a.outcome == AttemptOutcome::Approved && !a.refunded && !same
+        };
+        told || self.case.attempts.iter().enumerate().any(another)
     }
 
     /// Whether this success is what the case was already counted as paid by.
@@ -170,6 +179,9 @@ impl Stepper<'_> {
 
     /// Asks to mark the invoice as paid, where the billing gateway can.
     pub(super) fn ask_to_mark_paid(&mut self, order: MarkPaidOrder) {
+        if self.seen_marked {
+            return self.note(EntryKind::Acted, "The invoice is marked as paid already.");
+        }
         let can = self.policy.billing().is_some_and(|g| g.capabilities.paid_out_of_band);
         if can {
             self.ask(Order::MarkPaid(order));
@@ -186,13 +198,30 @@ impl Stepper<'_> {
         match outcome {
             MarkPaidOutcome::Done => {
                 let gateway = self.case.gateway.clone();
+                self.case.flags.retain(|flag| !flag.starts_with(UNMARKED));
                 self.note(EntryKind::Acted, format!("The invoice is marked as paid at {gateway}."));
             }
             MarkPaidOutcome::AlreadyPaid => self.on_paid_twice(),
-            MarkPaidOutcome::Failed { why } => self.flag(format!(
-                "The invoice could not be marked as paid at {} ({why}): do it by hand",
-                self.case.gateway
-            )),
+            MarkPaidOutcome::Failed { why } => {
+                self.case.unmarked = true;
+                self.flag(format!("{UNMARKED} at {} ({why}): do it by hand", self.case.gateway));
+            }
+        }
+    }
+
+    /// What may have stood against marking it as paid, an attempt that was undecided, took no
+    /// money. As long as the invoice is open there, its customer may pay it again.
+    pub(super) fn mark_again(&mut self) {
+        let marked = !self.case.unmarked || fault(Mutant::MarksOnce);
+        if marked || self.case.open_attempt().is_some() {
+            return;
+        }
+        let ours = self.case.attempts.iter().rposition(|a| {
+            a.outcome == AttemptOutcome::Approved && !a.charge.billing && !a.refunded
+        });
+        if let Some(index) = ours {
+            self.case.unmarked = false;
+            self.record_at_billing(index);
         }
     }
 
@@ -246,6 +275,9 @@ impl Stepper<'_> {
 
 /// Stands for the payment that a person says came in outside any gateway.
 pub(super) const BY_HAND: &str = "by hand";
+
+/// How the flag begins that asks a person to mark the invoice as paid.
+const UNMARKED: &str = "The invoice could not be marked as paid";
 
 /// How the reason of a case begins that was stopped because its subscription ended.
 pub(super) const CANCELLED: &str = "the subscription was cancelled";

@@ -307,9 +307,11 @@ impl Stepper<'_> {
     }
 
     /// Whether an attempt took money of which the billing gateway was told nothing: elsewhere, and
-    /// after the subscription was cancelled.
+    /// after the subscription was cancelled or where marking the invoice as paid failed.
     fn is_unknown_to_billing(&self, index: usize) -> bool {
-        self.case.state != State::Recovered && !self.case.attempts[index].charge.billing
+        let unmarked = self.case.unmarked && !fault(Mutant::MarksOnce);
+        let untold = self.case.state != State::Recovered || unmarked;
+        untold && !self.case.attempts[index].charge.billing
     }
 
     /// The attempt of ours that an event names. A key names one attempt; a payment of the gateway

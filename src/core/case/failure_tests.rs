@@ -3,6 +3,7 @@
 //! docs/adr/0006-failure-rules.md has the table; a test holds that each story in it is told.
 
 use super::*;
+use crate::core::case::leaving::{self, Leave};
 use crate::core::ids::AttemptId;
 
 fn no_funds() -> Event {
@@ -240,7 +241,7 @@ fn an_intent_for_more_than_is_owed_by_now_does_not_leave() {
     let withdrawn = |story: &Story, order: &ChargeOrder| {
         let order = Order::Charge(order.clone());
         let (case, around) = (&story.case, &story.around);
-        crate::core::case::leaving::withdrawn(case, &order, around, &story.policy, story.now)
+        leaving::withdrawn(case, &order, around, &story.policy, story.now)
     };
     assert_eq!(withdrawn(&story, &order), None);
     story.case.amount = Money::new(1900, order.amount.currency);
@@ -295,4 +296,20 @@ fn in_every_order_an_end_is_an_end() {
         let waits = story.case.timers.keys().any(|timer| *timer != Timer::ClosingSweep);
         assert!(!waits, "{order:?}: {:?}", story.case.timers);
     }
+}
+
+#[test]
+pub(super) fn a_re_send_that_waited_until_its_key_may_be_forgotten_does_not_leave() {
+    let (mut story, first) = in_flight(policy());
+    story.charged(unknown());
+    let again = story.clear().charge();
+    assert_eq!(again, first, "asked for inside the key window");
+    let leave = |now: Timestamp| {
+        let order = Order::Charge(again.clone());
+        leaving::leave(&story.case, &order, (&story.around, &story.policy), (now, now))
+    };
+    assert_eq!(leave(story.now), Leave::Goes);
+    // The process was dead for a day, and found it in the outbox.
+    let later = leave(story.now + SignedDuration::from_hours(24));
+    assert!(matches!(later, Leave::Unsure(_)), "{later:?}");
 }

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::step::Around;
 use super::{Case, State};
+use crate::core::consent::Contacted;
 use crate::core::contact::{self, Ask, Place};
 use crate::core::effect::{ChargeOrder, MessageOrder, Order, OwedInvoice};
 use crate::core::fault::{Mutant, fault};
@@ -28,6 +29,8 @@ pub enum Leave {
     /// To be asked again then: its channel is stopped for all customers, and no other one reaches
     /// this one.
     Waits(Timestamp),
+    /// It must not any more, and nobody knows what became of what left before.
+    Unsure(String),
     /// It must not any more, and why.
     Withdrawn(String),
 }
@@ -46,7 +49,10 @@ pub fn leave(
     (wanted, now): (Timestamp, Timestamp),
 ) -> Leave {
     let message = match order {
-        Order::Charge(charge) => return Leave::unless(charge_withdrawn(case, charge, around)),
+        Order::Charge(charge) => {
+            let late = comes_too_late(case, charge, policy, now).map(Leave::Unsure);
+            return late.unwrap_or_else(|| Leave::unless(charge_withdrawn(case, charge, around)));
+        }
         Order::Send(message) => message,
         _ => return Leave::Goes,
     };
@@ -75,8 +81,24 @@ pub fn withdrawn(
 ) -> Option<String> {
     match leave(case, order, (around, policy), (now, now)) {
         Leave::Withdrawn(why) => Some(why),
-        Leave::Goes | Leave::Waits(_) => None,
+        Leave::Goes | Leave::Unsure(_) | Leave::Waits(_) => None,
     }
+}
+
+/// What left before leaves again only while its gateway is sure to know its key: it was asked for
+/// inside that window, and may have waited since.
+fn comes_too_late(
+    case: &Case,
+    charge: &ChargeOrder,
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<String> {
+    let attempt = case.attempts.iter().find(|a| a.charge.attempt == charge.attempt)?;
+    let (first, _) = attempt.sent.filter(|_| attempt.sends > 1 || attempt.look_ups > 0)?;
+    let window = policy.gateway(&charge.gateway)?.capabilities.key_window();
+    // Where there are no keys, what is sent again was never taken.
+    let late = !window.is_zero() && now >= first + window && !fault(Mutant::ResendsBlindly);
+    late.then(|| "its gateway may have forgotten the key by now".to_owned())
 }
 
 fn charge_withdrawn(case: &Case, charge: &ChargeOrder, around: &Around) -> Option<String> {
@@ -88,6 +110,9 @@ fn charge_withdrawn(case: &Case, charge: &ChargeOrder, around: &Around) -> Optio
     }
     if case.state.is_ended() {
         return Some("the case ended before it was sent".into());
+    }
+    if case.restored.is_some() {
+        return Some("the store was restored: what happened since is looked up first".into());
     }
     if case.state == State::Paused {
         return Some("the case was held before it was sent".into());
@@ -141,15 +166,19 @@ fn not_now(
 ) -> Option<String> {
     let place = Place::of(&around.customer, policy);
     let mut others = around.customer.contacted_by(case.shadow);
+    let mut planned = now;
     if let Some(noted) = case.messages.iter().find(|m| m.id == message.id) {
         // The day that it was decided for is the day that it is counted on.
         if !place.is_one_day(noted.at, now) {
             return Some("its day is over".into());
         }
         if let Some(own) = others.iter().rposition(|c| c.at == noted.at) {
-            others.remove(own);
+            planned = others.remove(own).at;
         }
     }
+    // Of two that come too late together the first one goes: what was to go before may be leaving.
+    let first = |one: Contacted| if one.at <= planned { one.as_of(now) } else { one };
+    let others: Vec<_> = others.into_iter().map(first).collect();
     let ask = Ask { channel: message.channel, place: &place, contacted: &others };
     contact::closed(&policy.contact, ask, now).map(|why| format!("not now: {why}"))
 }

@@ -43,6 +43,7 @@ mod outcomes;
 pub mod page;
 mod people;
 mod reminders;
+mod restored;
 mod routes;
 mod shadow;
 pub mod step;
@@ -55,6 +56,7 @@ pub(crate) use tests::{a_case as tests_case, policy as tests_policy};
 
 pub use cards::MovedTo;
 use page::PageRecord;
+pub use restored::Restored;
 
 /// Where a case stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -336,6 +338,9 @@ pub struct Case {
     pub off_schedule: bool,
     /// How often in a row nothing could be verified before an attempt.
     pub unverified: u32,
+    /// The store was restored, and what happened since is not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Restored>,
     /// Steps of the campaign that are done or skipped.
     pub steps_done: u32,
     /// The messages.
@@ -354,6 +359,9 @@ pub struct Case {
     pub payments: Vec<String>,
     /// The billing gateway's payment that an event named as the one that paid the invoice.
     pub paid_by: Option<String>,
+    /// The invoice could not be marked as paid: the billing gateway may take money for it again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmarked: bool,
     /// What the customer asked for on our page.
     #[serde(default, skip_serializing_if = "PageRecord::is_empty")]
     pub page: PageRecord,

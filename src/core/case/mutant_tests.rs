@@ -18,7 +18,7 @@ type Needs = (&'static [Mutant], fn());
 
 #[test]
 fn each_story_notices_that_its_rule_is_gone() {
-    let stories: [Needs; 5] = [
+    let stories: [Needs; 7] = [
         (
             &[Mutant::HorizonFromFirstSend],
             failures::not_found_counts_from_the_last_send_not_from_the_first,
@@ -26,6 +26,14 @@ fn each_story_notices_that_its_rule_is_gone() {
         (&[Mutant::NoClosingSweep], nothing_helps_and_the_case_is_exhausted_after_a_closing_sweep),
         (&[Mutant::SecondWhileUnknown], failures::an_unknown_outcome_blocks_every_other_attempt),
         (&[Mutant::ResendsAfterTheEnd], failures::nothing_is_sent_again_once_the_invoice_is_closed),
+        (
+            &[Mutant::TrustsRestored],
+            restored::a_restored_case_asks_every_gateway_before_anything_is_charged,
+        ),
+        (
+            &[Mutant::ResendsBlindly],
+            failures::a_re_send_that_waited_until_its_key_may_be_forgotten_does_not_leave,
+        ),
         (&[Mutant::ResendsBlindly], failures::an_expired_key_is_never_sent_again),
     ];
     for (mutants, story) in stories {

@@ -167,11 +167,14 @@ impl Stepper<'_> {
                 card.in_flight = None;
             }
         }
-        if self.case.open_attempt().is_none() {
+        if self.case.open_attempt().is_none() && self.case.restored.is_none() {
             self.case.timers.remove(&Timer::LookUp);
         }
         if self.case.state.is_ended() {
             self.plan_last_look();
+            if outcome != AttemptOutcome::Approved {
+                self.mark_again();
+            }
         }
     }
 

@@ -98,7 +98,8 @@ impl Stepper<'_> {
         let Some(step) = self.policy.steps.get(self.case.steps_done as usize).cloned() else {
             return;
         };
-        if self.case.open_attempt().is_some() || self.waits_for(Pending::Check) {
+        let restored = self.case.restored.is_some();
+        if restored || self.case.open_attempt().is_some() || self.waits_for(Pending::Check) {
             // While an outcome is unknown, or an attempt is about to be made, the customer is told
             // nothing that may be wrong.
             return self.set_timer(Timer::Reminder, self.now + SignedDuration::from_hours(6));
@@ -135,6 +136,7 @@ impl Stepper<'_> {
     ) -> Option<(Timestamp, Option<String>)> {
         let place = Place::of(&self.around.customer, self.policy);
         let contacted = self.around.customer.contacted_by(self.case.shadow);
+        let contacted: Vec<_> = contacted.into_iter().map(|one| one.as_of(self.now)).collect();
         let ask = Ask { channel, place: &place, contacted: &contacted };
         contact::next_allowed(&self.policy.contact, ask, from)
     }
@@ -313,7 +315,12 @@ impl Stepper<'_> {
         let contacted = &mut self.around.customer.contacted_at;
         contacted.retain(|c| c.at >= horizon);
         let withheld = self.case.shadow;
-        contacted.push(Contacted { at: not_before, channel: Some(channel), withheld });
+        contacted.push(Contacted {
+            at: not_before,
+            channel: Some(channel),
+            withheld,
+            open: !withheld,
+        });
         self.case.messages.push(Message {
             id,
             effect,
@@ -396,12 +403,12 @@ impl Stepper<'_> {
         message.locale = locale.cloned();
         let kind = message.kind.words();
         self.note(EntryKind::Message, format!("The {kind} message {text}."));
-        if matches!(status, MessageStatus::Sent | MessageStatus::Unknown) {
-            // The contact policy counts when it went out, not when it was decided.
-            let contacted = &mut self.around.customer.contacted_at;
-            if let Some(own) = contacted.iter().rposition(|c| c.at == asked_at) {
-                contacted[own].at = self.now;
-            }
+        // The contact policy counts when it went out, not when it was decided.
+        let left = matches!(status, MessageStatus::Sent | MessageStatus::Unknown);
+        let contacted = &mut self.around.customer.contacted_at;
+        if let Some(own) = contacted.iter_mut().rfind(|c| c.at == asked_at) {
+            own.open = false;
+            own.at = if left { self.now } else { own.at };
         }
         self.heed_refusal(index, outcome, asked_at);
         if status == MessageStatus::Dropped && was == MessageStatus::Queued {

@@ -15,8 +15,9 @@ use jiff::tz::TimeZone;
 
 use super::together::Sibling;
 use super::{Case, MessageStatus, Next, Pending, State, Timer};
-use crate::core::card::Card;
+use crate::core::card::{Card, CardAttempt};
 use crate::core::customer::{Channel, Customer};
+use crate::core::decline::Advice;
 use crate::core::effect::{Effect, Order, Outcome};
 use crate::core::event::{Event, EventKind};
 use crate::core::fault::{Mutant, fault};
@@ -110,6 +111,25 @@ pub fn learn(customer: &mut Customer, gateway: &GatewayId, event: &Event) {
     }
 }
 
+/// Counts a failed attempt of the billing gateway on its card, where no case does.
+pub fn count_refused(gateway: &GatewayId, event: &Event, around: &mut Around, now: Timestamp) {
+    let token = event.payment_method.as_ref().and_then(|facts| facts.token.as_deref());
+    let method = token.and_then(|token| around.customer.method(gateway, token));
+    let (Some(method), Some(amount)) = (method.cloned(), event.amount) else { return };
+    if event.kind != EventKind::PaymentFailed {
+        return;
+    }
+    let at = event.occurred_at.unwrap_or(now).min(now);
+    let gateway = gateway.clone();
+    let card = around.card(&method.card);
+    card.network = method.facts.network.or(card.network.take());
+    card.country = method.facts.country.or(card.country.take());
+    card.note(CardAttempt { at, gateway, amount, approved: false, attempt: None });
+    if let Some(decline) = event.decline.as_ref().filter(|d| d.advice == Advice::Never) {
+        card.never.get_or_insert_with(|| (now, super::attempts::describe(decline)));
+    }
+}
+
 /// The case that this failure opens; `None` when it opens none: nothing is owed, or the event does
 /// not say what.
 pub fn open(event: &Event, around: &mut Around, policy: &Policy, now: Timestamp) -> Option<Step> {
@@ -154,6 +174,7 @@ pub fn step(
         Input::Operator(action) => stepper.on_operator(action),
         Input::Outcome(effect, outcome) => stepper.on_outcome(effect, outcome),
         Input::Page(action) => stepper.on_page(action),
+        Input::Restored(at) => stepper.on_restored(*at),
         Input::Together(together) => stepper.on_together(together),
     }
     stepper.finish()
@@ -172,6 +193,8 @@ pub(super) struct Stepper<'a> {
     pub(super) policy: &'a Policy,
     pub(super) now: Timestamp,
     pub(super) zone: TimeZone,
+    /// The billing gateway was seen to have the invoice marked as paid elsewhere.
+    pub(super) seen_marked: bool,
     ledger: Vec<LedgerEntry>,
     effects: Vec<Effect>,
     cancelled: Vec<EffectId>,
@@ -193,6 +216,7 @@ impl<'a> Stepper<'a> {
             policy,
             now,
             zone,
+            seen_marked: false,
             ledger: Vec::new(),
             effects: Vec::new(),
             cancelled: Vec::new(),
@@ -350,6 +374,8 @@ impl<'a> Stepper<'a> {
             let message = self.case.messages.iter_mut().find(|m| m.effect == id);
             if let Some(message) = message {
                 message.status = MessageStatus::Dropped;
+                // Somebody may have begun it: then it leaves all the same.
+                message.at = self.around.customer.close_contact(message.at, self.now);
             }
             self.cancelled.push(id);
         }

@@ -27,6 +27,8 @@ mod mutants;
 mod page_stories;
 #[path = "race_tests.rs"]
 mod races;
+#[path = "restored_tests.rs"]
+mod restored;
 #[path = "routes_tests.rs"]
 mod routes_tests;
 #[path = "trial_tests.rs"]

@@ -39,7 +39,12 @@ fn bogota() -> Place {
 fn sent(times: &[&str]) -> Vec<Contacted> {
     times
         .iter()
-        .map(|t| Contacted { at: at(t), channel: Some(Channel::Email), withheld: false })
+        .map(|t| Contacted {
+            at: at(t),
+            channel: Some(Channel::Email),
+            withheld: false,
+            open: false,
+        })
         .collect()
 }
 
@@ -111,6 +116,7 @@ fn a_second_channel_waits_until_its_week_is_over() {
         at: at("2026-11-17T15:00:00Z"),
         channel: Some(Channel::Sms),
         withheld: false,
+        open: false,
     }];
     let from = "2026-11-19T15:00:00Z";
     let (moment, why) = allowed_at(&colombian(), &bogota(), &by_sms, from).unwrap();

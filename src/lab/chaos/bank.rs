@@ -204,7 +204,11 @@ impl World {
     pub(super) fn decide(&mut self, gateway: usize, index: usize) {
         let card = self.banks[gateway].charges[index].card;
         let approve = self.scenario.approve;
-        if !self.cards[card].dead && self.chance(approve) {
+        let invoice = self.banks[gateway].charges[index].invoice;
+        // Who takes money for an invoice once lets go of what was undecided when it was paid.
+        let once = gateway == 0 && self.billing().capabilities.pays_invoice_once;
+        let settled = once && self.invoices[invoice].status != InvoiceStatus::Open;
+        if !settled && !self.cards[card].dead && self.chance(approve) {
             return self.approve(gateway, index);
         }
         let decline = self.draw_decline(card);
@@ -240,11 +244,17 @@ impl World {
             self.close_invoice(invoice, InvoiceStatus::Paid);
         }
         if self.banks[gateway].charges[index].native.is_some() {
-            self.invoices[invoice].outside += 1;
+            self.paid_outside(invoice);
         } else {
             self.check_double(invoice);
         }
         self.tell_of(gateway, index, EventKind::PaymentSucceeded);
+    }
+
+    /// A capture that is not ours.
+    pub(super) fn paid_outside(&mut self, invoice: usize) {
+        self.invoices[invoice].outside += 1;
+        self.invoices[invoice].outside_at = Some(self.now);
     }
 
     /// The invoice is owed no more.

@@ -33,8 +33,14 @@ use crate::worker::{Applier, Executor, Gateways, Performed};
 const TURNS: u32 = 60;
 /// Events of one history, behind which it is said to find no end.
 const EVENTS: u32 = 60_000;
-/// Lines of a story.
-const STORY: usize = 90;
+/// As [`finish`], for a future that is made where it is pinned: those of the applier are large, and
+/// to move them was a tenth of a history's time.
+macro_rules! wait {
+    ($future:expr) => {{
+        let future = pin!($future);
+        finish(future)
+    }};
+}
 
 /// The process ended.
 struct Died;
@@ -71,6 +77,8 @@ pub(super) struct Driver {
     gateways: Gateways,
     seed: u64,
     end: Timestamp,
+    /// Lines of a story.
+    story: usize,
 }
 
 impl Driver {
@@ -95,7 +103,7 @@ impl Driver {
                 Opened::Sled(None, path)
             }
         };
-        Self { world, opened, process: None, gateways, seed, end }
+        Self { world, opened, process: None, gateways, seed, end, story: options.story }
     }
 
     /// Lets it happen.
@@ -134,7 +142,7 @@ impl Driver {
                 seed: self.seed,
                 rule: (*rule).to_owned(),
                 what: what.clone(),
-                story: world.trace.story(&words, what, STORY),
+                story: world.trace.story(&words, what, self.story),
                 without: BTreeSet::new(),
             }
         });
@@ -163,11 +171,11 @@ impl Driver {
                 let world = lock(&self.world);
                 (world.policy.clone(), world.taught.clone())
             };
-            wait(process.store.inner.put_policy(&policy))?;
+            wait!(process.store.inner.put_policy(&policy))?;
             if let Some(learned) = taught {
                 let routing = Some(learned.routing.clone());
                 let commit = Commit { learned: Some(learned), routing, ..Commit::default() };
-                wait(process.store.inner.commit(commit))?;
+                wait!(process.store.inner.commit(commit))?;
             }
         }
         Ok(())
@@ -286,7 +294,7 @@ impl Driver {
             self.dies()?;
         }
         let Some(process) = &self.process else { return Ok(()) };
-        let appended = wait(process.store.append(vec![record.clone()]));
+        let appended = wait!(process.store.append(vec![record.clone()]));
         if appended.is_err() {
             // It was not acknowledged, though it may be durable: it comes again.
             let mut world = lock(&self.world);
@@ -327,20 +335,20 @@ impl Driver {
 
     fn turn_once(&mut self, now: Timestamp) -> Result<bool, Died> {
         let Some(process) = &self.process else { return Ok(false) };
-        let inputs = wait(process.applier.inbox(now));
+        let inputs = wait!(process.applier.inbox(now));
         let mut busy = self.survive(inputs)? > 0;
         self.dies()?;
-        let due = wait(process.applier.due(now));
+        let due = wait!(process.applier.due(now));
         busy |= self.survive(due)? > 0;
         self.dies()?;
-        let claimed = self.survive(wait(process.store.claim(now, 64)))?;
+        let claimed = self.survive(wait!(process.store.claim(now, 64)))?;
         busy |= !claimed.is_empty();
         self.dies()?;
-        let vetted = self.survive(wait(process.applier.vet(claimed, now)))?;
-        self.survive(wait(process.applier.returned(vetted.withdrawn, now)))?;
+        let vetted = self.survive(wait!(process.applier.vet(claimed, now)))?;
+        self.survive(wait!(process.applier.returned(vetted.withdrawn, now)))?;
         if !vetted.waiting.is_empty() {
             let commit = Commit { retried: vetted.waiting, ..Commit::default() };
-            self.survive(wait(process.store.commit(commit)))?;
+            self.survive(wait!(process.store.commit(commit)))?;
         }
         for entry in vetted.leaving {
             self.spawn(entry, now)?;
@@ -396,12 +404,12 @@ impl Driver {
         let told: Vec<_> =
             returned.iter().map(|one| (one.case.clone(), one.outcome.clone())).collect();
         let Some(process) = &self.process else { return Ok(()) };
-        self.survive(wait(process.applier.returned(returned, now)))?;
+        self.survive(wait!(process.applier.returned(returned, now)))?;
         for (case, outcome) in told {
             lock(&self.world).learned(&case, &outcome);
         }
         if !again.retried.is_empty() {
-            self.survive(wait(process.store.commit(again)))?;
+            self.survive(wait!(process.store.commit(again)))?;
         }
         self.dies()?;
         self.wake(SignedDuration::ZERO);
@@ -411,7 +419,7 @@ impl Driver {
     /// Sleeps until the next due time.
     fn rest(&mut self, now: Timestamp) -> Result<(), Died> {
         let Some(process) = &self.process else { return Ok(()) };
-        let next = self.survive(wait(process.store.next_due()))?;
+        let next = self.survive(wait!(process.store.next_due()))?;
         if let Some(next) = next {
             self.wake(next.duration_since(now).max(SignedDuration::from_millis(1)));
         }
@@ -430,7 +438,7 @@ impl Driver {
         let Some(process) = &self.process else {
             return lock(&self.world).broken("I13", "recoup is not up at the end");
         };
-        let read = wait(read_all(&*process.store.inner, &self.world));
+        let read = wait!(read_all(&*process.store.inner, &self.world));
         match read {
             Ok((cases, messages, waiting)) => {
                 let mut world = lock(&self.world);
@@ -470,8 +478,7 @@ impl Wake for Thread {
 }
 
 /// Waits for a store on this thread. The memory store never waits.
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
+fn finish<T>(mut future: Pin<&mut impl Future<Output = T>>) -> T {
     let waker = Waker::from(Arc::new(Thread(std::thread::current())));
     let mut context = Context::from_waker(&waker);
     loop {

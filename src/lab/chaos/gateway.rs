@@ -251,6 +251,7 @@ impl Gateway for SimGateway {
         };
         world.tempt(index);
         let view = world.view(index);
+        world.invoices[index].read_at = Some(world.now);
         say!(world, "{invoice} is read: {:?}", view.status);
         Ok(view)
     }

@@ -31,6 +31,8 @@ const TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 pub(super) struct Handed {
     id: MessageId,
     at: Timestamp,
+    /// About which invoice.
+    invoice: usize,
 }
 
 /// What a customer is to messages.
@@ -84,7 +86,7 @@ impl World {
         self.check_contact(invoice, kind);
         let now = self.clock();
         let reader = self.reader(invoice);
-        reader.handed.push(Handed { id: id.clone(), at: now });
+        reader.handed.push(Handed { id: id.clone(), at: now, invoice });
         let callback = self.scenario.callback;
         if self.chance(callback) {
             self.answer(invoice, order);
@@ -134,15 +136,16 @@ impl World {
         });
         let today = days.clone().filter(|ago| *ago == 0).count();
         let week = days.filter(|ago| (0..7).contains(ago)).count();
-        let near = handed.iter().any(|one| now.duration_since(one.at) + TOLERANCE < gap);
+        let near = handed.iter().rfind(|one| now.duration_since(one.at) + TOLERANCE < gap);
         let over_week = contact.per_week.is_some_and(|most| week >= most as usize);
         let over_day = today >= contact.per_day as usize;
         let at = |what: &str| format!("a {kind} message of in_{invoice} leaves at {local}: {what}");
+        let too_soon = near.map(|one| format!("too soon after that of in_{}", one.invoice));
         let wrong = [
             (!open, "outside the hours"),
             (over_day, "one too many on that day"),
             (over_week, "one too many in seven days"),
-            (near, "too soon after the last"),
+            (too_soon.is_some(), too_soon.as_deref().unwrap_or_default()),
         ];
         let wrong: Vec<_> =
             wrong.into_iter().filter(|(is, _)| *is).map(|(_, what)| at(what)).collect();

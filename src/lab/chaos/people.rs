@@ -183,7 +183,7 @@ impl World {
             return;
         }
         self.close_invoice(invoice, InvoiceStatus::Paid);
-        self.invoices[invoice].outside += 1;
+        self.paid_outside(invoice);
         self.count("paid_by_hand");
         let mut event = self.event(EventKind::PaymentSucceeded, invoice);
         event.payment = Some(format!("man_{}", self.number()));

@@ -399,7 +399,7 @@ impl World {
         let known = &self.invoices[invoice];
         let outside = known.outside - known.outside_refunded;
         let flags = case.map(|case| case.flags.clone()).unwrap_or_default();
-        let status = known.status;
+        let (status, state) = (known.status, case.map(|case| case.state));
         // Where nothing can be read and the webhook is lost, nobody can know of the other payment.
         let at_billing = self.billing().charges.iter().filter(|c| {
             c.invoice == invoice
@@ -409,8 +409,10 @@ impl World {
         });
         let elsewhere = at_billing.count() < ours as usize;
         let capabilities = &self.billing().capabilities;
-        let told = capabilities.read_invoice
-            || (elsewhere && capabilities.paid_out_of_band)
+        // A case that was stopped is read once more, and then no more.
+        let read = state != Some(State::Stopped) || known.read_at > known.outside_at;
+        let told = read
+            && (capabilities.read_invoice || (elsewhere && capabilities.paid_out_of_band))
             || known.outside_told > 0;
         if ours > 1 || (ours > 0 && outside > 0 && told) {
             let text = format!(
@@ -418,7 +420,6 @@ impl World {
             );
             self.broken("I1", text);
         }
-        let state = case.map(|case| case.state);
         let (offline, given_back) =
             (self.invoices[invoice].offline, self.invoices[invoice].given_back);
         if ours > 0 && offline > 0 && flags.is_empty() {

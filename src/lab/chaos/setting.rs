@@ -165,6 +165,8 @@ impl World {
             closed_at: None,
             marked: None,
             outside: 0,
+            outside_at: None,
+            read_at: None,
             outside_refunded: 0,
             offline: 0,
             given_back: false,

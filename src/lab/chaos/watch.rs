@@ -26,7 +26,7 @@ use crate::core::policy::Policy;
 use crate::core::reputation::Reputation;
 use crate::store::{
     Appended, Backlog, CaseFilter, Commit, ExportRecord, InboxEntry, InboxRecord, MessageRecord,
-    OutboxEntry, Page, SideRecord, SideTable, SideWrite, Sides, Store, StoreError,
+    OutboxEntry, Page, Restoring, SideRecord, SideTable, SideWrite, Sides, Store, StoreError,
 };
 
 /// A store under watch.
@@ -245,6 +245,14 @@ impl Store for Watched {
 
     async fn hold(&self, since: Option<Timestamp>) -> Result<()> {
         self.inner.hold(since).await
+    }
+
+    async fn restored(&self) -> Result<Option<Restoring>> {
+        self.inner.restored().await
+    }
+
+    async fn put_restored(&self, restoring: Restoring) -> Result<()> {
+        self.inner.put_restored(restoring).await
     }
 
     async fn export(&self, after: Option<&str>, limit: usize) -> Result<Vec<ExportRecord>> {

@@ -107,6 +107,10 @@ pub(super) struct Invoice {
     pub(super) outside: u32,
     /// Those that were given back.
     pub(super) outside_refunded: u32,
+    /// When the last of them was made.
+    pub(super) outside_at: Option<Timestamp>,
+    /// When recoup read the invoice last.
+    pub(super) read_at: Option<Timestamp>,
     /// Payments outside any gateway, which an operator books.
     pub(super) offline: u32,
     /// The merchant gave a payment back.

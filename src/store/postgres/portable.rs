@@ -17,7 +17,7 @@ use super::connect::Conn;
 use super::rows::{CaseRows, big, json, limit, record};
 use crate::core::effect::Effect;
 use crate::store::rows::damaged;
-use crate::store::rows::portable::{META, read, record as exported, refused};
+use crate::store::rows::portable::{LOCAL, META, read, record as exported, refused};
 use crate::store::rows::value::{EffectRow, Stored as _, Value, Waiting};
 use crate::store::{ExportRecord, StoreError, keys};
 
@@ -161,7 +161,9 @@ async fn meta(
     let rows = conn.query(RECORDS, &[&META, &keys::end_of(META), &i64::MAX]).await?;
     for row in &rows {
         let (key, value) = value_of("meta", row)?;
-        all.insert(key, value);
+        if !LOCAL.contains(&key.as_str()) {
+            all.insert(key, value);
+        }
     }
     // A store that has given no number yet knows none.
     let next = conn.query("SELECT name, next FROM counters WHERE next > 1", &[]).await?;

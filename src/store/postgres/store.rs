@@ -20,7 +20,7 @@ use crate::core::policy::Policy;
 use crate::core::reputation::Reputation;
 use crate::store::{
     Appended, Backlog, CaseFilter, Commit, ExportRecord, InboxEntry, InboxRecord, MessageRecord,
-    OutboxEntry, Page, Shared, Store, StoreError, keys,
+    OutboxEntry, Page, Restoring, Shared, Store, StoreError, keys,
 };
 
 impl PostgresStore {
@@ -204,6 +204,21 @@ impl Store for PostgresStore {
         match since {
             Some(since) => self.put(keys::HELD.to_owned(), rows::json(keys::HELD, &since)?).await,
             None => commit::remove_record(&*self.inner.reader().await?, keys::HELD).await,
+        }
+    }
+
+    async fn restored(&self) -> Result<Option<Restoring>, StoreError> {
+        let conn = self.inner.reader().await?;
+        let at = read::get(&conn, keys::RESTORED).await?;
+        Ok(Restoring::of(at, read::get(&conn, keys::RECONCILED).await?))
+    }
+
+    async fn put_restored(&self, restoring: Restoring) -> Result<(), StoreError> {
+        let Restoring { at, is_over } = restoring;
+        self.put(keys::RESTORED.to_owned(), rows::json(keys::RESTORED, &at)?).await?;
+        match is_over {
+            true => self.put(keys::RECONCILED.to_owned(), rows::json(keys::RECONCILED, &at)?).await,
+            false => Ok(()),
         }
     }
 

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use super::feed::{Changes, Feed};
 use super::{
     Appended, Backlog, CaseFilter, Commit, ExportRecord, Freeze, InboxEntry, InboxRecord,
-    MessageRecord, OutboxEntry, Page, Store, StoreError,
+    MessageRecord, OutboxEntry, Page, Restoring, Store, StoreError,
 };
 use crate::core::card::Card;
 use crate::core::case::{Case, State};
@@ -283,6 +283,14 @@ impl<B: Backend> Store for B {
 
     async fn hold(&self, since: Option<Timestamp>) -> Result<(), StoreError> {
         self.write(Write::Hold(since)).await.map(drop)
+    }
+
+    async fn restored(&self) -> Result<Option<Restoring>, StoreError> {
+        read::restored(self.rows())
+    }
+
+    async fn put_restored(&self, restoring: Restoring) -> Result<(), StoreError> {
+        self.write(Write::Restored(restoring)).await.map(drop)
     }
 
     async fn export(

@@ -26,8 +26,8 @@ pub struct ExportRecord {
 /// An effect that was claimed in the store that it came from: by no run of this one.
 const CLAIMED_ELSEWHERE: u64 = 0;
 
-/// What belongs to one place only: the marker and the number of the run.
-const LOCAL: [&str; 2] = [keys::MARKER, keys::RUN];
+/// What belongs to one place only: the marker, the number of the run, and whence it was restored.
+pub(crate) const LOCAL: [&str; 4] = [keys::MARKER, keys::RECONCILED, keys::RESTORED, keys::RUN];
 
 /// What every store has from the beginning, and an import may replace.
 pub(crate) const META: &str = "meta/";

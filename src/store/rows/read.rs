@@ -24,7 +24,7 @@ use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::core::reputation::Reputation;
 use crate::store::{
-    Backlog, CaseFilter, InboxEntry, InboxRecord, MessageRecord, Page, StoreError, keys,
+    Backlog, CaseFilter, InboxEntry, InboxRecord, MessageRecord, Page, Restoring, StoreError, keys,
 };
 
 /// How many rows of a list are read at once.
@@ -319,6 +319,10 @@ pub(crate) fn test_clock(rows: &dyn Rows) -> Result<Option<Timestamp>, StoreErro
 
 pub(crate) fn held_since(rows: &dyn Rows) -> Result<Option<Timestamp>, StoreError> {
     time(rows, keys::HELD)
+}
+
+pub(crate) fn restored(rows: &dyn Rows) -> Result<Option<Restoring>, StoreError> {
+    Ok(Restoring::of(time(rows, keys::RESTORED)?, time(rows, keys::RECONCILED)?))
 }
 
 fn time(rows: &dyn Rows, key: &str) -> Result<Option<Timestamp>, StoreError> {

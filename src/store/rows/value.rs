@@ -204,7 +204,7 @@ impl Value {
             ("meta", "reputation") => record::<Reputation, D>(from),
             ("meta", "routing") => record::<Routing, D>(from),
             ("meta", "marker") => record::<Marker, D>(from),
-            ("closed", _) | ("meta", "held" | "test_clock") => {
+            ("closed", _) | ("meta", "held" | "reconciled" | "restored" | "test_clock") => {
                 Timestamp::deserialize(from).map(Self::Time)
             }
             ("meta", "next_effect" | "next_input" | "run") | ("x", "count" | "seen") => {

@@ -22,8 +22,8 @@ use crate::core::learning::Relearn;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{
-    Appended, CaseWrite, Commit, ExportRecord, InboxBody, InboxRecord, OutboxEntry, SideRecord,
-    SideWrite, StoreError, keys,
+    Appended, CaseWrite, Commit, ExportRecord, InboxBody, InboxRecord, OutboxEntry, Restoring,
+    SideRecord, SideWrite, StoreError, keys,
 };
 
 /// One write.
@@ -35,6 +35,7 @@ pub(crate) enum Write {
     Hold(Option<Timestamp>),
     Import(Vec<ExportRecord>),
     Policy(Box<Policy>),
+    Restored(Restoring),
     Side(Vec<SideWrite>),
     TestClock(Timestamp),
 }
@@ -55,7 +56,11 @@ impl Write {
             }
             Self::Import(records) => SMALL * records.len(),
             Self::Side(writes) => SMALL * writes.len(),
-            Self::Claim { .. } | Self::Hold(_) | Self::Policy(_) | Self::TestClock(_) => SMALL,
+            Self::Claim { .. }
+            | Self::Hold(_)
+            | Self::Policy(_)
+            | Self::Restored(_)
+            | Self::TestClock(_) => SMALL,
         }
     }
 }
@@ -128,6 +133,13 @@ pub(crate) fn apply(
         Write::Import(_) => Done::default(),
         Write::Policy(policy) => {
             over.put(keys::policy(&policy.version()), *policy)?;
+            Done::default()
+        }
+        Write::Restored(Restoring { at, is_over }) => {
+            over.put_value(keys::RESTORED.to_owned(), Value::Time(at))?;
+            if is_over {
+                over.put_value(keys::RECONCILED.to_owned(), Value::Time(at))?;
+            }
             Done::default()
         }
         Write::Side(writes) => {

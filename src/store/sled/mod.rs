@@ -107,7 +107,7 @@ impl SledStore {
         let disk = home.open_sled(&options)?;
         let marker = home.marker(&disk)?;
         home.holds_what_was_acknowledged(&marker)?;
-        let (run, changes) = open::first_changes(&disk, marker.commits)?;
+        let (run, changes) = open::first_changes(&disk, marker.commits, home.ran())?;
         let stopped = Stopped::default();
         let file = home.database_file()?;
         let place = Place::of(path, &file, options.min_free_bytes)?;
@@ -123,7 +123,7 @@ impl SledStore {
         };
         committer.make_durable(&changes)?;
         committer.sync_head()?;
-        home.settle()?;
+        home.settle(run)?;
         let (queue, requests) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new().name("recoup-committer".to_owned());
         let thread = thread

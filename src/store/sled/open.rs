@@ -12,6 +12,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::OpenOptions;
 use super::disk::Disk;
 use super::head::Head;
@@ -22,6 +24,9 @@ use crate::store::{CURE, StoreError, keys};
 
 /// Stands in a directory from before the database is made until it is durable with its marker.
 const CREATING: &str = "CREATING";
+
+/// Behind this stands in the file beside the directory how often the store was opened.
+const RUNS: &str = "opened: ";
 
 /// How long to wait between two tries to get the lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
@@ -80,19 +85,27 @@ impl Home {
         )))
     }
 
-    /// Leaves word beside the directory that it holds a store. Where nothing can be written there,
-    /// as above a mounted disk, an emptied directory is not told from a new one.
-    fn remember(&self) {
+    /// Leaves word beside the directory that it holds a store, and how often it was opened. Where
+    /// nothing can be written there, as above a mounted disk, an emptied directory is not told from
+    /// a new one, nor an older copy from the store.
+    fn remember(&self, run: u64) {
         const WORDS: &str = "recoup keeps a store in the directory beside this file, and looks for \
             this file where that one is empty.\n";
         let Some(memory) = memory_of(&self.path) else { return };
-        if !memory.exists() {
-            let written = File::create(memory).and_then(|mut file| {
-                file.write_all(WORDS.as_bytes())?;
-                file.sync_all()
-            });
-            drop(written);
-        }
+        let new = memory.with_extension("recoup-store-new");
+        let written = File::create(&new).and_then(|mut file| {
+            file.write_all(format!("{WORDS}{RUNS}{run}\n").as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, &memory)
+        });
+        drop(written);
+    }
+
+    /// How often the store in this place was opened, as far as is remembered beside it.
+    pub(super) fn ran(&self) -> u64 {
+        let text = memory_of(&self.path).and_then(|memory| fs::read_to_string(memory).ok());
+        let line = text.as_deref().and_then(|text| text.lines().find_map(|l| l.strip_prefix(RUNS)));
+        line.and_then(|run| run.parse().ok()).unwrap_or_default()
     }
 
     /// Leaves word that a store is being made here, before sled writes anything.
@@ -108,8 +121,8 @@ impl Home {
     }
 
     /// From now on the directory holds a store.
-    pub(super) fn settle(&self) -> Result<(), StoreError> {
-        self.remember();
+    pub(super) fn settle(&self, run: u64) -> Result<(), StoreError> {
+        self.remember(run);
         let settle = || -> io::Result<()> {
             match fs::remove_file(self.path.join(CREATING)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -233,15 +246,23 @@ pub(super) fn memory_of(directory: &Path) -> Option<PathBuf> {
 }
 
 /// What every opening writes: the number of the new run, and what a store is made with.
+///
+/// `ran` is how often the store in this place was opened, as the file beside it knows: a store that
+/// knows of fewer is an older one, put in its place. When is for the caller to say.
 pub(super) fn first_changes(
     disk: &Disk,
     commits: u64,
+    ran: u64,
 ) -> Result<(u64, overlay::Changes), StoreError> {
-    let run = number(disk, keys::RUN)? + 1;
+    let known = number(disk, keys::RUN)?;
+    let run = known.max(ran) + 1;
     let marker = Marker { format: FORMAT, commits: commits + 1 };
     let mut changes = overlay::Changes::new();
     changes.insert(keys::MARKER.to_owned(), Some(marker.value()));
     changes.insert(keys::RUN.to_owned(), Some(Value::Number(run)));
+    if ran > known {
+        changes.insert(keys::RESTORED.to_owned(), Some(Value::Time(Timestamp::MAX)));
+    }
     if get::<LinkKey>(disk, keys::LINK_KEY)?.is_none() {
         changes.insert(keys::LINK_KEY.to_owned(), Some(draw_link_key()?.value()));
     }

@@ -42,6 +42,7 @@ pub fn put_in_place(path: &Path) -> Result<(), StoreError> {
             Err(error) if !path.exists() => return Err(error),
             _ => {}
         }
+        keep_memory(path);
         sync_parent(path)?;
         forget(&beside(path, "copy"))?;
         forget(&beside(path, "old"))
@@ -57,9 +58,19 @@ pub(super) fn finish(path: &Path) -> io::Result<()> {
     }
     if !path.exists() && copy.exists() {
         fs::rename(&copy, path)?;
+        keep_memory(path);
         sync_parent(path)?;
     }
     if path.exists() { forget(&old) } else { Ok(()) }
+}
+
+/// What is remembered of the copy is from now on what is remembered of the store: else the copy,
+/// which was opened less often, would pass for one of before.
+fn keep_memory(path: &Path) {
+    let memory = super::open::memory_of;
+    if let (Some(of_copy), Some(own)) = (memory(&beside(path, "copy")), memory(path)) {
+        drop(fs::rename(of_copy, own));
+    }
 }
 
 fn beside(path: &Path, what: &str) -> PathBuf {

@@ -34,6 +34,9 @@ impl Applier {
         now: Timestamp,
     ) -> Result<Vetted, StoreError> {
         let mut vetted = Vetted::default();
+        if claimed.is_empty() {
+            return Ok(vetted);
+        }
         let mut batch = Batch::new(self, now);
         for mut entry in claimed {
             // What an earlier run had begun is not begun again: nothing leaves.
@@ -44,6 +47,10 @@ impl Applier {
             match (leave, &entry.effect.order) {
                 (Leave::Withdrawn(why), Order::Charge(_)) => {
                     let outcome = Outcome::Charge(ChargeOutcome::NotSent { why });
+                    vetted.withdrawn.push(returned(&entry, outcome));
+                }
+                (Leave::Unsure(why), _) => {
+                    let outcome = Outcome::Charge(ChargeOutcome::Unknown { why });
                     vetted.withdrawn.push(returned(&entry, outcome));
                 }
                 (Leave::Withdrawn(why), _) => {
