@@ -48,7 +48,7 @@ pub(super) struct Args {
     locale: Option<String>,
     /// Only messages that stand so.
     #[arg(long, value_name = "STATUS",
-        value_parser = PossibleValuesParser::new(["sent", "failed", "uncertain"]))]
+        value_parser = PossibleValuesParser::new(["sent", "failed", "uncertain", "withheld"]))]
     status: Option<String>,
     /// So many at most.
     #[arg(long, value_name = "N", default_value_t = 20,

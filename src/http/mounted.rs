@@ -8,9 +8,12 @@
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{OriginalUri, Request};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
+
+/// Where htmx is sent on to: what `Location` is to a browser.
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 
 /// Longest page that is moved; there is none near it.
 const MAX_PAGE: usize = 16 * 1024 * 1024;
@@ -51,12 +54,14 @@ fn prefix_of<'a>(whole: &'a str, inner: &str) -> Option<&'a str> {
 }
 
 async fn moved(mut response: Response, prefix: &str) -> Response {
-    if let Some(location) = response.headers().get(header::LOCATION).and_then(|l| l.to_str().ok())
-        && is_ours(location)
-        && !location.starts_with(&format!("{prefix}/"))
-        && let Ok(value) = HeaderValue::from_str(&format!("{prefix}{location}"))
-    {
-        response.headers_mut().insert(header::LOCATION, value);
+    for name in [header::LOCATION, HX_REDIRECT] {
+        if let Some(place) = response.headers().get(&name).and_then(|place| place.to_str().ok())
+            && is_ours(place)
+            && !place.starts_with(&format!("{prefix}/"))
+            && let Ok(value) = HeaderValue::from_str(&format!("{prefix}{place}"))
+        {
+            response.headers_mut().insert(name, value);
+        }
     }
     let cookies: Vec<_> = response.headers().get_all(header::SET_COOKIE).iter().cloned().collect();
     response.headers_mut().remove(header::SET_COOKIE);

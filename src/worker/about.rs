@@ -41,9 +41,9 @@ pub(super) fn settles(kind: EventKind) -> bool {
     )
 }
 
-/// A failure that opens no case is counted, and named for whoever looks for it.
+/// An event that opens no case is counted, and named for whoever looks for it.
 pub(super) fn refuse(event: &Event, reason: &'static str) {
     metrics::counter!("recoup_events_refused_total", "reason" => reason).increment(1);
     let invoice = event.invoice.as_deref().unwrap_or_default();
-    tracing::warn!(event = %event.id, invoice, reason, "a failure that opens no case");
+    tracing::warn!(event = %event.id, invoice, reason, "an event that opens no case");
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::cases::load;
-use super::input::{Fields, checked, json as read_json};
+use super::input::{Fields, checked, json as read_json, nothing};
 use super::once::{idempotency_key, reused};
 use crate::clock::real_now;
 use crate::core::ids::GatewayId;
@@ -26,6 +26,10 @@ use crate::store::{Appended, InboxBody};
 /// The inbox's name for programs.
 const SOURCE: &str = "api";
 
+/// Every action.
+pub(super) const NAMES: &[&str] =
+    &["link", "mark-paid", "note", "pause", "policy", "resume", "retry", "stop", "write"];
+
 /// One action.
 pub(super) async fn act(
     State(state): State<AppState>,
@@ -35,6 +39,7 @@ pub(super) async fn act(
 ) -> Result<Json<Value>, Problem> {
     let case = load(&state, &id).await?;
     if action == "link" {
+        nothing(&body)?;
         let url = link::url(&state.brand.public_url, &state.link_key, &case.id);
         return Ok(Json(json!({ "url": url })));
     }

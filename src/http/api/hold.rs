@@ -4,9 +4,11 @@
 //! restart does not end it; what settles money that was taken goes on.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use super::input::nothing;
 use crate::http::{AppState, Problem};
 
 /// `GET /hold`.
@@ -15,7 +17,11 @@ pub(super) async fn show(State(state): State<AppState>) -> Result<Json<Value>, P
 }
 
 /// `POST /hold`: nothing is charged and nobody is written to from here on.
-pub(super) async fn hold(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+pub(super) async fn hold(
+    State(state): State<AppState>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    nothing(&body)?;
     if state.store.held_since().await?.is_none() {
         state.store.hold(Some(state.clock.now())).await?;
     }

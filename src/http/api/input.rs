@@ -31,6 +31,9 @@ impl Query {
                 let detail = format!("unknown parameter; there are: {}", known.join(", "));
                 return Err(Problem::query(&name, detail));
             }
+            if value.is_empty() {
+                return Err(Problem::query(&name, "it is empty: leave it out"));
+            }
             if parameters.insert(name.to_string(), value.to_string()).is_some() {
                 return Err(Problem::query(&name, "it is there twice"));
             }
@@ -38,9 +41,9 @@ impl Query {
         Ok(Self(parameters))
     }
 
-    /// A parameter; an empty one is absent.
+    /// A parameter.
     pub(in crate::http) fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.0.get(name).map(String::as_str)
     }
 
     /// A parameter that is a time.
@@ -73,6 +76,13 @@ pub(in crate::http) fn json(body: &[u8]) -> Result<Value, Problem> {
     })
 }
 
+/// Refuses a body: the route takes none but an empty object.
+pub(super) fn nothing(body: &[u8]) -> Result<(), Problem> {
+    let mut errors = Vec::new();
+    Fields::of(json(body)?, String::new(), &[], &mut errors);
+    checked((), errors)
+}
+
 /// The fields of one JSON object; what is wrong is collected.
 pub(in crate::http) struct Fields<'a> {
     object: Map<String, Value>,
@@ -99,7 +109,13 @@ impl<'a> Fields<'a> {
         let mut fields = Self { object, pointer, errors };
         let names: Vec<_> = fields.object.keys().cloned().collect();
         for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
-            fields.wrong(name, format!("unknown field; there are: {}", known.join(", ")));
+            fields.wrong(
+                name,
+                match known {
+                    [] => "there are no fields here".to_owned(),
+                    known => format!("unknown field; there are: {}", known.join(", ")),
+                },
+            );
         }
         fields
     }

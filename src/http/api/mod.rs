@@ -20,7 +20,6 @@ use super::people::tokens::{self, TokenView};
 use super::people::users::{self, InvitedView, UserView};
 use super::{AppState, Problem, auth};
 use crate::core::access::Role;
-use crate::core::case::State as CaseState;
 use crate::core::schema::{Described as _, Schemas};
 use crate::core::view::{CaseView, EntryView};
 use table::{Table, op};
@@ -44,6 +43,7 @@ mod plan;
 mod policies;
 mod reports;
 mod retention;
+mod shapes;
 mod table;
 mod webhooks;
 
@@ -75,73 +75,112 @@ fn quick() -> Table {
     let table = webhooks_table(table);
     let table = people_table(table);
     learning_table(table)
-        .get("/gateways", gateways::list, op("What each gateway can do."))
-        .get("/hold", hold::show, op("Whether a person holds everything."))
-        .post("/hold", hold::hold, op("Hold everything.").takes(any, json!({})).by(Rule::ACT))
-        .delete("/hold", hold::end, op("Let everything go on."))
+        .get("/gateways", gateways::list, op("What each gateway can do.").gives(shapes::gateways))
+        .get("/hold", hold::show, op("Whether a person holds everything.").gives(shapes::hold))
+        .post(
+            "/hold",
+            hold::hold,
+            op("Hold everything.").takes_nothing().gives(shapes::hold).by(Rule::ACT),
+        )
+        .delete("/hold", hold::end, op("Let everything go on.").gives(shapes::hold))
         .get("/messages", messages::list, messages_op())
-        .get("/channels", channels::list, op("How each channel stands."))
+        .get("/channels", channels::list, op("How each channel stands.").gives(shapes::channels))
         .post(
             "/channels/{channel}/{order}",
             channels::order,
-            op("Stop a channel, or let it go on.").takes(any, json!({})),
+            op("Stop a channel, or let it go on.")
+                .part("channel", &["email", "sms", "whatsapp"])
+                .part("order", &["lift", "stop"])
+                .takes(shapes::order, json!({}))
+                .gives(shapes::channel),
         )
         .get("/test-clock", clock::show, op("The test clock.").gives(now))
 }
 
 fn slow() -> Table {
-    let moment = json!({ "type": "string", "format": "date-time" });
-    let case_or_state =
-        || op("What a policy would change.").takes(any, json!({})).pages().by(Rule::SEE);
+    let moment = shapes::time();
+    let case_or_state = op("What a policy would change.")
+        .takes(shapes::policy_body, json!({ "gateways": [] }))
+        .text("case", "Of this case; or of a state.")
+        .query("state", "Of the cases in this state.", shapes::states())
+        .pages()
+        .gives(shapes::changes)
+        .by(Rule::SEE);
     Table::default()
         .post("/test-clock/advance", clock::advance, advance_op())
         .post("/reconcile", gateways::reconcile, reconcile_op())
         .post(
             "/customers/{id}/forget",
             retention::forget,
-            op("Forget a person.").takes(any, json!({})),
+            op("Forget a person.").takes(shapes::forget, json!({})).gives(shapes::forgotten),
         )
-        .post("/retention", retention::run, op("Forget what is old.").takes(any, json!({})))
-        .get("/payments", money::list, op("Payments, for accounting."))
-        .get("/reports/captures", money::captures, op("Captures, compared with the ledger."))
-        .get("/reports/monthly", money::monthly, op("A month, for people."))
-        .get("/policies", policies::list, op("The policies that cases keep."))
-        .post("/policies", policies::keep, op("Keep a policy.").takes(any, json!({})))
         .post(
-            "/policies/diff",
-            policies::diff,
-            case_or_state().text("case", "Of this case; or of a state.").query(
-                "state",
-                "Of the cases in this state.",
-                states(),
+            "/retention",
+            retention::run,
+            op("Forget what is old.").takes_nothing().gives(shapes::expired),
+        )
+        .get(
+            "/payments",
+            money::list,
+            op("Payments, for accounting.").file().spans("What was captured", &moment),
+        )
+        .get(
+            "/reports/captures",
+            money::captures,
+            op("Captures, compared with the ledger.")
+                .spans("What was captured", &moment)
+                .gives(shapes::captures),
+        )
+        .get(
+            "/reports/monthly",
+            money::monthly,
+            op("A month, for people.").page_of_html().query(
+                "month",
+                "Which; the last one where it is left out.",
+                json!({ "type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$" }),
             ),
         )
-        .get("/policies/{version}", policies::one, op("One policy."))
+        .get(
+            "/policies",
+            policies::list,
+            op("The policies that cases keep.").gives(shapes::policies),
+        )
+        .post(
+            "/policies",
+            policies::keep,
+            op("Keep a policy.")
+                .takes(shapes::policy_body, json!({ "gateways": [] }))
+                .gives(shapes::version),
+        )
+        .post("/policies/diff", policies::diff, case_or_state)
+        .get("/policies/{version}", policies::one, op("One policy.").gives(shapes::policy))
         .get(
             "/reports/messages",
             messages::report,
             op("What became of messages, counted.")
-                .query("since", "Of cases that opened from then on.", moment.clone())
-                .query("until", "Of cases that opened before then.", moment.clone()),
+                .spans("Of cases that opened", &moment)
+                .gives(shapes::message_report),
         )
         .get(
             "/reports/recovery",
             reports::recovery,
             op("What failed, what came back, and by what.")
-                .query("since", "Cases that opened from then on.", moment.clone())
-                .query("until", "Cases that opened before then.", moment),
+                .spans("Cases that opened", &moment)
+                .gives(shapes::recovery),
         )
 }
 
 fn cases_table(table: Table) -> Table {
     let list = op("Cases, newest first.")
-        .query("state", "In this state.", states())
+        .query("state", "In this state.", shapes::states())
         .text("customer", "Of this customer.")
         .text("invoice", "Of this invoice.")
         .text("gateway", "Of this billing gateway.")
         .pages()
+        .or_file()
         .list::<CaseView<'_>>();
-    let act = op("Act on a case: retry, pause, resume, stop, mark-paid, policy; or link.")
+    let act = op("Act on a case, or make its link.")
+        .part("action", actions::NAMES)
         .takes(action, json!({}))
         .gives(|all| {
             let link = json!({
@@ -154,7 +193,7 @@ fn cases_table(table: Table) -> Table {
         .by(CASE_DEEDS);
     table
         .get("/cases", cases::list, list)
-        .get("/attempts", cases::attempts, op("Attempts, newest first."))
+        .get("/attempts", cases::attempts, op("Attempts, newest first.").file())
         .get("/cases/{id}", cases::one, op("One case.").one::<CaseView<'_>>())
         .get(
             "/cases/{id}/ledger",
@@ -166,28 +205,36 @@ fn cases_table(table: Table) -> Table {
 }
 
 fn customers_table(table: Table) -> Table {
-    let put = op("What is known of a customer.").takes(
-        any,
-        json!({ "email": "ana@example.com", "locale": "es-CO", "channels": ["email"] }),
-    );
-    let put = put.by(Rule::ACT);
-    let methods = op("The payment methods that the gateways know of a customer.").takes(
-        |_| json!({ "type": "array", "items": { "type": "object" } }),
-        json!([{ "gateway": "backup", "token": "tok_1", "last4": "4242", "consent": true }]),
-    );
-    let methods = methods.by(Rule::ACT);
+    let put = op("What is known of a customer.")
+        .takes(
+            shapes::customer_fields,
+            json!({ "email": "ana@example.com", "locale": "es-CO", "channels": ["email"] }),
+        )
+        .gives(shapes::customer)
+        .by(Rule::ACT);
+    let methods = op("The payment methods that the gateways know of a customer.")
+        .takes(
+            shapes::method_list,
+            json!([{ "gateway": "stripe", "token": "pm_1", "last4": "4242", "consent": true }]),
+        )
+        .gives(shapes::methods)
+        .by(Rule::ACT);
+    let banner = op("Whether to show that something is owed.").gives(shapes::banner);
     table
         .put("/customers/{id}", customers::put, put)
-        .get("/customers/{id}/banner", banner::show, op("Whether to show that something is owed."))
+        .get("/customers/{id}/banner", banner::show, banner)
         .put("/customers/{id}/payment-methods", customers::put_methods, methods)
 }
 
 fn learning_table(table: Table) -> Table {
-    let change = |summary| op(summary).takes(any, json!({})).long(learning::MAX_RECORD);
+    let change = |summary| {
+        let takes = op(summary).takes(shapes::learned, json!({ "version": 1 }));
+        takes.gives(shapes::accepted).long(learning::MAX_RECORD)
+    };
     table
-        .get("/learning", learning::show, op("What was learned, as one record."))
+        .get("/learning", learning::show, op("What was learned.").gives(shapes::learned))
         .put("/learning", learning::replace, change("Begin with this record."))
-        .delete("/learning", learning::reset, op("Begin with nothing."))
+        .delete("/learning", learning::reset, op("Begin with nothing.").gives(shapes::accepted))
         .post("/learning/merge", learning::merge, change("Add this record."))
 }
 
@@ -206,14 +253,13 @@ fn webhooks_table(table: Table) -> Table {
         .list::<DeliveryView>();
     let one = |summary| op(summary).one::<DeliveryView>();
     let endpoint = |summary| op(summary).one::<EndpointView>();
-    let none = || json!({});
     table
         .get("/webhook-deliveries", webhooks::list, list)
         .get("/webhook-deliveries/{id}", webhooks::one, one("One delivery with its body."))
         .post(
             "/webhook-deliveries/{id}/replay",
             webhooks::replay,
-            one("Send an event again, under its id.").takes(any, none()).by(Rule::ACT),
+            one("Send an event again, under its id.").takes_nothing().by(Rule::ACT),
         )
         .get(
             "/webhook-endpoints",
@@ -223,12 +269,12 @@ fn webhooks_table(table: Table) -> Table {
         .post(
             "/webhook-endpoints/{id}/enable",
             webhooks::enable,
-            endpoint("Send to an endpoint again that has answered 410.").takes(any, none()),
+            endpoint("Send to an endpoint again that has answered 410.").takes_nothing(),
         )
         .post(
             "/webhook-endpoints/{id}/test",
             webhooks::test,
-            one("Send an event that only tests the way.").takes(any, none()).by(Rule::ACT),
+            one("Send an event that only tests the way.").takes_nothing().by(Rule::ACT),
         )
 }
 
@@ -309,8 +355,10 @@ fn messages_op() -> table::Operation {
         .text("channel", "On this channel.")
         .text("kind", "Of this kind.")
         .text("locale", "In this language.")
-        .text("status", "With this status.")
+        .query("status", "With this status.", json!({ "type": "string", "enum": shapes::STATUS }))
         .pages()
+        .or_file()
+        .gives(shapes::messages)
 }
 
 fn advance_op() -> table::Operation {
@@ -318,9 +366,10 @@ fn advance_op() -> table::Operation {
         json!({
             "type": "object",
             "properties": {
-                "to": { "type": "string", "format": "date-time" },
-                "by_seconds": { "type": "integer", "minimum": 0, "maximum": 86400 },
+                "to": { "type": ["string", "null"], "format": "date-time" },
+                "by_seconds": { "type": ["integer", "null"], "minimum": 0 },
             },
+            "anyOf": [{ "required": ["to"] }, { "required": ["by_seconds"] }],
             "additionalProperties": false,
         })
     };
@@ -334,29 +383,30 @@ fn reconcile_op() -> table::Operation {
         json!({
             "type": "object",
             "properties": {
-                "since": { "type": "string", "format": "date-time" },
-                "repair": { "type": "boolean" },
+                "since": { "type": ["string", "null"], "format": "date-time" },
+                "repair": { "type": ["boolean", "null"] },
             },
             "additionalProperties": false,
         })
     };
     op("Compare what the gateways know with the store.")
         .takes(takes, json!({ "repair": false }))
+        .gives(shapes::gaps)
         .by(Rule::ACT)
-}
-
-/// Any object: the guides say which fields there are, and each that does not fit is named.
-fn any(_: &mut Schemas) -> Value {
-    json!({ "type": "object" })
 }
 
 fn action(_: &mut Schemas) -> Value {
     json!({
         "type": "object",
         "properties": {
-            "until": { "type": "string", "format": "date-time", "description": "Of pause." },
-            "reason": { "type": "string", "maxLength": 500, "description": "Of stop." },
-            "to": { "type": "string", "description": "Of policy: its version." },
+            "until": {
+                "type": ["string", "null"], "format": "date-time", "description": "Of pause.",
+            },
+            "reason": {
+                "type": ["string", "null"], "maxLength": 500, "description": "Of stop.",
+            },
+            "text": { "type": ["string", "null"], "maxLength": 500, "description": "Of note." },
+            "to": { "type": ["string", "null"], "description": "Of policy: its version." },
         },
         "additionalProperties": false,
     })
@@ -368,10 +418,6 @@ fn now(_: &mut Schemas) -> Value {
         "properties": { "now": { "type": "string", "format": "date-time" } },
         "required": ["now"],
     })
-}
-
-fn states() -> Value {
-    json!({ "type": "string", "enum": CaseState::ALL })
 }
 
 fn guarded(routes: Router<AppState>, state: &AppState) -> Router<AppState> {

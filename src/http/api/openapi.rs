@@ -8,7 +8,7 @@
 use axum::Json;
 use serde_json::{Map, Value, json};
 
-use super::table::{BASE, Operation, Param};
+use super::table::{BASE, JSON, Operation, Param};
 use crate::core::schema::Schemas;
 use crate::http::errors;
 use crate::http::people::scope::Scope;
@@ -62,7 +62,7 @@ pub fn document() -> Value {
 }
 
 fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
-    let mut parameters: Vec<_> = in_path(operation.path).chain(in_query(operation)).collect();
+    let mut parameters: Vec<_> = in_path(operation).chain(in_query(operation)).collect();
     if operation.method == "post" {
         parameters.push(idempotency_key());
     }
@@ -77,7 +77,7 @@ fn describe(operation: &Operation, schemas: &mut Schemas) -> Value {
         "responses": {
             "200": {
                 "description": "Done.",
-                "content": { "application/json": { "schema": (operation.gives)(schemas) } },
+                "content": content(operation, schemas),
             },
             "4XX": problem,
             "5XX": problem,
@@ -103,21 +103,40 @@ fn id_of(operation: &Operation) -> String {
     format!("{}{path}", operation.method)
 }
 
-fn in_path(path: &str) -> impl Iterator<Item = Value> {
-    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+/// JSON as described; other kinds are texts.
+fn content(operation: &Operation, schemas: &mut Schemas) -> Value {
+    let mut content = Map::new();
+    for kind in operation.kinds {
+        let schema = match *kind {
+            JSON => (operation.gives)(schemas),
+            _ => json!({ "type": "string" }),
+        };
+        content.insert((*kind).to_owned(), json!({ "schema": schema }));
+    }
+    Value::Object(content)
+}
+
+fn in_path(operation: &Operation) -> impl Iterator<Item = Value> {
+    let parts = operation.path.split('/');
+    let names = parts.filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names.map(|name| {
-        json!({
-            "name": name,
-            "in": "path",
-            "required": true,
-            "schema": { "type": "string", "minLength": 1 },
-        })
+        let words = operation.parts.iter().find(|(part, _)| *part == name);
+        let schema = match words {
+            Some((_, words)) => json!({ "type": "string", "enum": words }),
+            None => json!({ "type": "string", "minLength": 1 }),
+        };
+        json!({ "name": name, "in": "path", "required": true, "schema": schema })
     })
 }
 
 fn in_query(operation: &Operation) -> impl Iterator<Item = Value> {
     operation.query.iter().map(|Param { name, about, schema }| {
-        json!({ "name": name, "in": "query", "description": about, "schema": schema })
+        // Of a route that gives nothing but a file it must be asked for.
+        let required = *name == "format" && !operation.kinds.contains(&JSON);
+        json!({
+            "name": name, "in": "query", "description": about, "required": required,
+            "schema": schema,
+        })
     })
 }
 

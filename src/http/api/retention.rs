@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::actions::{append, unique};
 use super::customers::check_id;
-use super::input::{Fields, checked, json as read_json};
+use super::input::{Fields, checked, json as read_json, nothing};
 use super::once::Once;
 use crate::core::input::OperatorAction;
 use crate::gateway::WebhookRequest;
@@ -52,7 +52,11 @@ pub(super) async fn forget(
 }
 
 /// Erases what is older than the merchant file allows, now.
-pub(super) async fn run(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+pub(super) async fn run(
+    State(state): State<AppState>,
+    body: Bytes,
+) -> Result<Json<Value>, Problem> {
+    nothing(&body)?;
     Ok(Json(json!({ "erased": expire(&state).await? })))
 }
 

@@ -12,12 +12,19 @@ use axum::handler::Handler;
 use axum::routing::{MethodFilter, on};
 use serde_json::{Value, json};
 
+use super::shapes;
 use crate::core::schema::{Described, Schemas, list};
 use crate::http::AppState;
 use crate::http::people::rule::Rule;
 
 /// Where the API is.
 pub(super) const BASE: &str = "/api/v1";
+
+/// Content that programs read.
+pub(super) const JSON: &str = "application/json";
+
+/// Content for spreadsheets.
+const CSV: &str = "text/csv";
 
 /// Makes a schema.
 type Make = fn(&mut Schemas) -> Value;
@@ -37,11 +44,15 @@ pub(super) struct Operation {
     pub(super) path: &'static str,
     pub(super) summary: &'static str,
     pub(super) query: Vec<Param>,
+    /// What a part of the path may be, where it is a word.
+    pub(super) parts: Vec<(&'static str, &'static [&'static str])>,
     pub(super) takes: Option<Make>,
     pub(super) example: Option<Value>,
     pub(super) gives: Make,
     /// What it asks of its caller; none: looking is a viewer's, changing an admin's.
     pub(super) rule: Option<Rule>,
+    /// As which kinds of content.
+    pub(super) kinds: &'static [&'static str],
     longest: Option<usize>,
 }
 
@@ -52,6 +63,8 @@ pub(super) fn op(summary: &'static str) -> Operation {
         path: "",
         summary,
         query: Vec::new(),
+        parts: Vec::new(),
+        kinds: &[JSON],
         takes: None,
         example: None,
         gives: |_| json!({ "type": "object" }),
@@ -69,7 +82,52 @@ impl Operation {
 
     /// With a text in the query.
     pub(super) fn text(self, name: &'static str, about: &'static str) -> Self {
-        self.query(name, about, json!({ "type": "string" }))
+        self.query(name, about, json!({ "type": "string", "minLength": 1 }))
+    }
+
+    /// With a part of the path that is one of these words.
+    pub(super) fn part(mut self, name: &'static str, words: &'static [&'static str]) -> Self {
+        self.parts.push((name, words));
+        self
+    }
+
+    /// With `since` and `until`.
+    pub(super) fn spans(self, what: &str, moment: &Value) -> Self {
+        let about = |when: &str| json!(format!("{what} {when}."));
+        let schema = |about: Value| {
+            let mut schema = moment.clone();
+            schema["description"] = about;
+            schema
+        };
+        self.query("since", "A time.", schema(about("from then on"))).query(
+            "until",
+            "A time.",
+            schema(about("before then")),
+        )
+    }
+
+    /// A file and nothing else.
+    pub(super) fn file(mut self) -> Self {
+        self.kinds = &[CSV];
+        self.query("format", "It is a file.", json!({ "type": "string", "enum": ["csv"] }))
+    }
+
+    /// A file too.
+    pub(super) fn or_file(mut self) -> Self {
+        self.kinds = &[JSON, CSV];
+        let forms = json!({ "type": "string", "enum": ["json", "csv"], "default": "json" });
+        self.query("format", "All that pass, in one file; or a page.", forms)
+    }
+
+    /// A page to be read by people.
+    pub(super) fn page_of_html(mut self) -> Self {
+        self.kinds = &["text/html"];
+        self
+    }
+
+    /// With no body, or an empty object.
+    pub(super) fn takes_nothing(self) -> Self {
+        self.takes(shapes::nothing, json!({}))
     }
 
     /// With `limit` and `starting_after`.

@@ -8,13 +8,14 @@
 
 use axum::Extension;
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::actions::unique;
-use super::input::Query;
+use super::input::{Query, nothing};
 use super::once::Once;
 use crate::core::case::news::News;
 use crate::core::ids::digest;
@@ -176,7 +177,9 @@ pub(super) async fn replay(
     State(state): State<AppState>,
     Path(id): Path<String>,
     once: Option<Extension<Once>>,
+    body: Bytes,
 ) -> Result<Json<Value>, Problem> {
+    nothing(&body)?;
     let asked = once.map(|Extension(once)| once.key);
     send_again(&state, &id, asked).await.map(|view| Json(json!(view)))
 }
@@ -252,7 +255,9 @@ pub(super) async fn endpoints(State(state): State<AppState>) -> Result<Json<Valu
 pub(super) async fn enable(
     State(state): State<AppState>,
     Path(id): Path<String>,
+    body: Bytes,
 ) -> Result<Json<Value>, Problem> {
+    nothing(&body)?;
     let endpoint = known(&state, &id)?;
     for _ in 0..TRIES {
         let Some(record) = state.store.side(SideTable::Endpoint, &id).await? else { break };
@@ -271,7 +276,9 @@ pub(super) async fn test(
     State(state): State<AppState>,
     Path(id): Path<String>,
     once: Option<Extension<Once>>,
+    body: Bytes,
 ) -> Result<Json<Value>, Problem> {
+    nothing(&body)?;
     let endpoint = known(&state, &id)?;
     if outbound::has_ended(&*state.store, &id).await? {
         return Err(ended());
