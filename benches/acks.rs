@@ -176,6 +176,7 @@ fn real_router(store: Arc<dyn Store>) -> Router {
         link_key: [0; 32],
         client_address_header: None,
         endpoints: Arc::new([]),
+        gate: recoup::http::Gate::of_mib(4_096),
     })
 }
 

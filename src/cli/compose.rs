@@ -142,6 +142,7 @@ pub(crate) async fn compose_with(
         link_key,
         client_address_header: client_address_header(config)?,
         endpoints,
+        gate: http::Gate::of_mib(config.server.webhook_memory_mib),
     };
     let backup = config.backup.clone();
     Ok(Service { state, worker, handle, reconciler, role: Role::All, backup })
@@ -293,6 +294,7 @@ fn settings(config: &GatewayConfig) -> GatewaySettings {
         account: accounts.into_iter().find_map(Clone::clone),
         public_key: secret(&config.public_key),
         integrity_secret: secret(&config.integrity_secret),
+        requests_per_second: config.requests_per_second,
         ..GatewaySettings::new(config.id.clone(), key.unwrap_or_default())
     }
 }

@@ -110,6 +110,7 @@ const SERVER: &[Key] = &[
     key("admin_token", Kind::Secret),
     key("metrics_token", Kind::Secret),
     key("client_address_header", Kind::Text(text::header_name)),
+    key("webhook_memory_mib", Kind::Integer(8, 4_096)),
 ];
 
 const STORE: &[Key] = &[
@@ -135,6 +136,7 @@ const GATEWAY: &[Key] = &[
     key("private_key", Kind::Secret),
     key("processing_channel", ANY),
     key("integrity_secret", Kind::Secret),
+    key("requests_per_second", Kind::Integer(1, 10_000)),
     key("fees", Kind::PerCurrency(FEE)),
 ];
 

@@ -127,6 +127,8 @@ pub struct Server {
     pub metrics_token: Option<Secret>,
     /// The header in which a proxy in front names the caller's address.
     pub client_address_header: Option<String>,
+    /// Memory for webhooks under way; who finds none is told to come back.
+    pub webhook_memory_mib: u32,
 }
 
 /// The gateways that there is a client for.
@@ -195,6 +197,8 @@ pub struct GatewayConfig {
     pub processing_channel: Option<String>,
     /// Wompi: signs the transactions that are made.
     pub integrity_secret: Option<Secret>,
+    /// How many requests a second its API is sent at most.
+    pub requests_per_second: Option<u32>,
     /// What it takes for an attempt, by currency.
     #[serde(default)]
     pub fees: BTreeMap<Currency, FeeConfig>,

@@ -24,6 +24,7 @@ pub mod event;
 pub mod fault;
 pub mod ids;
 pub mod input;
+pub mod lane;
 pub mod learning;
 pub mod ledger;
 pub mod limits;

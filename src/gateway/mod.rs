@@ -32,6 +32,7 @@ pub mod history;
 pub mod http;
 pub mod kinds;
 pub mod mercadopago;
+mod pace;
 pub mod profile;
 pub mod reach;
 pub mod reference;
@@ -343,6 +344,8 @@ pub struct GatewaySettings {
     pub public_key: Option<SecretString>,
     /// Signs what is sent, where that is another secret than the API's key (Wompi).
     pub integrity_secret: Option<SecretString>,
+    /// How many requests a second its API is sent at most; `None`: what the gateway publishes.
+    pub requests_per_second: Option<u32>,
 }
 
 impl GatewaySettings {
@@ -356,6 +359,7 @@ impl GatewaySettings {
             account: None,
             public_key: None,
             integrity_secret: None,
+            requests_per_second: None,
         }
     }
 }

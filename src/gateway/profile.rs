@@ -84,6 +84,9 @@ pub struct Profile {
     pub query_is_signed: bool,
     /// It tells what it knows since a time, so that missed webhooks can be found.
     pub tells_history: bool,
+    /// How many requests a second its API takes, by its own documentation, of which `recoup` uses
+    /// no more unless the merchant file says so; `None`: as many as there are.
+    pub requests_per_second: Option<u32>,
     /// Its own retries.
     pub native_retries: NativeRetryFacts,
     /// Countries (ISO 3166) whose merchants it serves; empty: many.
@@ -111,6 +114,7 @@ impl Profile {
             acknowledgement: Acknowledgement::Json,
             query_is_signed: false,
             tells_history: false,
+            requests_per_second: None,
             native_retries: NativeRetryFacts { what: "", switch_off: None },
             regions: &[],
             events: &[],

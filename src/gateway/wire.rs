@@ -17,9 +17,11 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Client, RequestBuilder, Url};
 use serde_json::Value;
+use url::Host;
 
-use super::CallError;
+use super::pace::Pace;
 use super::reach::{Reach, Unreachable};
+use super::{CallError, GatewaySettings};
 use crate::core::effect::ChargeOutcome;
 
 /// How long to wait for a connection. Gateways answer a SYN in well under a second from anywhere;
@@ -100,6 +102,7 @@ fn install_crypto() {
 pub struct Api {
     http: Client,
     base: Url,
+    pace: Pace,
 }
 
 impl Api {
@@ -111,7 +114,35 @@ impl Api {
         }
         let reach = Reach::Private;
         reach.check(&url).map_err(|why| BuildError::Reach(base.to_owned(), why))?;
-        Ok(Self { http: client_within(timeouts, reach)?, base: url })
+        Ok(Self { http: client_within(timeouts, reach)?, base: url, pace: Pace::default() })
+    }
+
+    /// Keeps to the merchant's limit of requests, else to the one that the gateway publishes. A
+    /// sandbox on this machine has none.
+    pub fn paced(mut self, settings: &GatewaySettings, published: Option<u32>) -> Self {
+        let published = published.filter(|_| !self.is_on_this_machine());
+        self.pace = Pace::of(settings.requests_per_second.or(published));
+        self
+    }
+
+    fn is_on_this_machine(&self) -> bool {
+        match self.base.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+
+    /// Sends one request in its turn, and reads its answer. Where the gateway says that it is asked
+    /// too often, all requests after this one wait as long as it says.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer, Trouble> {
+        self.pace.turn().await.map_err(Trouble::NotSent)?;
+        let answer = send(request).await?;
+        if answer.status == 429 {
+            self.pace.pause(Duration::from_secs(u64::from(answer.wait_s())));
+        }
+        Ok(answer)
     }
 
     /// A GET of the path made of `segments`.

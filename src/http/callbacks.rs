@@ -30,7 +30,8 @@ pub(super) async fn receive(
 ) -> Response {
     let Some(callbacks) = of(&state, &channel) else { return unknown() };
     let url = format!("{}{uri}", state.brand.public_url);
-    let outcome = match read(body).await {
+    let mut held = None; // until the answer is made
+    let outcome = match read(&state, &mut held, body).await {
         Ok(body) => {
             let request = WebhookRequest {
                 body: &body,

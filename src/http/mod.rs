@@ -45,6 +45,7 @@ mod card_numbers;
 pub mod csv;
 mod dashboard;
 mod errors;
+mod gate;
 mod health;
 pub mod link;
 mod messages;
@@ -63,6 +64,7 @@ mod webhooks;
 pub use api::{Access, Keys, expire, openapi};
 pub use axum::http::HeaderName;
 pub use book::Book;
+pub use gate::Gate;
 pub use people::oidc::{Oidc, OidcSettings};
 pub use people::scope::Scope;
 pub use people::sessions::first_link;
@@ -183,6 +185,8 @@ pub struct AppState {
     pub client_address_header: Option<HeaderName>,
     /// Where events go.
     pub endpoints: Arc<[Endpoint]>,
+    /// Room for webhooks and callbacks under way.
+    pub gate: Gate,
 }
 
 /// Cases that are read at a time.

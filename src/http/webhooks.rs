@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
+use super::gate::Held;
 use super::refused::{Arrived, Refused};
 use super::{AppState, Problem};
 use crate::clock::real_now;
@@ -45,7 +46,9 @@ pub(super) async fn receive(
     body: Body,
 ) -> Response {
     let Some(gateway) = state.gateway(&id) else { return unknown() };
-    let outcome = match read(body).await {
+    // Held until the answer is made.
+    let mut held = None;
+    let outcome = match read(&state, &mut held, body).await {
         Ok(body) => {
             let url = format!("{}{uri}", state.brand.public_url);
             let arrived = Arrived { body, headers: text(&headers), url };
@@ -117,8 +120,13 @@ impl From<Rejection> for Refusal {
     }
 }
 
-/// Reads the body up to its limit.
-pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
+/// Reads the body up to its limit, where there is room for it.
+pub(super) async fn read(
+    state: &AppState,
+    held: &mut Option<Held>,
+    body: Body,
+) -> Result<Bytes, Refusal> {
+    let held = held.insert(state.gate.enter()?);
     let mut kept = Vec::new();
     let mut length = 0;
     let mut parts = body.into_data_stream();
@@ -129,6 +137,7 @@ pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
         };
         length += part.len();
         if length <= MAX_WEBHOOK {
+            state.gate.grow(held, part.len())?;
             kept.extend_from_slice(&part);
         } else if length > MAX_DISCARDED {
             break;

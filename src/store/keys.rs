@@ -25,6 +25,7 @@ use sha2::{Digest as _, Sha256};
 use super::{CaseFilter, SideTable};
 use crate::core::case::State;
 use crate::core::ids::{CardKey, CaseId, EffectId, GatewayId, MessageId};
+use crate::core::lane::Lane;
 
 /// No key is longer than this many bytes.
 #[cfg(test)]
@@ -273,12 +274,20 @@ pub(crate) fn due(at: Timestamp, case: &CaseId) -> String {
     numbered(DUE, &[time_number(at)], Some(&in_key(case.as_str())))
 }
 
-/// Effects that nobody has begun, by time.
-pub(crate) const OUTBOX: &str = "x/outbox/";
+/// Effects that nobody has begun, by lane and time.
+pub(crate) const LANES: &str = "x/lane/";
 
-pub(crate) fn outbox(at: Timestamp, order: u64, id: &EffectId) -> String {
-    numbered(OUTBOX, &[time_number(at), order], Some(&in_key(id.as_str())))
+pub(crate) fn lane(name: &str) -> String {
+    format!("{LANES}{}/", in_key(name))
 }
+
+pub(crate) fn outbox(lane: &Lane, at: Timestamp, order: u64, id: &EffectId) -> String {
+    let lane = self::lane(lane.as_str());
+    numbered(&lane, &[time_number(at), order], Some(&in_key(id.as_str())))
+}
+
+/// Where they stood in format 1: by time alone.
+pub(crate) const OUTBOX_V1: &str = "x/outbox/";
 
 /// Effects that a run has begun, by run.
 pub(crate) const CLAIMED: &str = "x/claimed/";

@@ -47,12 +47,14 @@ mod message;
 pub mod outbound;
 pub mod postgres;
 pub(crate) mod record;
+mod room;
 mod rows;
 mod shared;
 mod side;
 pub mod sled;
 pub use freeze::Freeze;
 use record::CURE;
+pub use room::{Claimed, Room};
 pub use rows::portable::{ExportRecord, canonical};
 pub use shared::{Returned, Shared};
 pub use side::{SideRecord, SideTable, SideWrite, Sides};
@@ -266,6 +268,9 @@ pub struct Commit {
     pub applied: Vec<u64>,
     /// Inputs to take up again later: (number, not before).
     pub deferred: Vec<(u64, Timestamp)>,
+    /// Inputs that nobody took up, since others were before them: (number, not before). Their
+    /// tries are not counted.
+    pub postponed: Vec<(u64, Timestamp)>,
     /// Cases with their ledgers; a case stands here once at the most.
     pub cases: Vec<CaseWrite>,
     /// Invoices without a case that are known to be settled, by the case they would have.
@@ -385,6 +390,14 @@ pub trait Store: Sides {
     /// claimed comes back once with that run in `claimed_by`: it may have been performed. What this
     /// run has claimed does not come back unless [`Commit::retried`] releases it.
     async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<OutboxEntry>, StoreError>;
+
+    /// As [`Store::claim`], but of each lane at most what there is room for, however many stand in
+    /// another: costs what is claimed, not what waits. What earlier runs had claimed counts only
+    /// toward the total.
+    async fn claim_within(&self, now: Timestamp, room: &Room) -> Result<Claimed, StoreError> {
+        let entries = self.claim(now, room.total).await?;
+        Ok(Claimed { entries, ..Claimed::default() })
+    }
 
     /// How many effects wait or are under way, and how many inputs wait; for health and metrics.
     async fn backlog(&self) -> Result<Backlog, StoreError>;

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::Gateways;
 use super::about::{end_of, is_about_customer, is_about_subscription, refuse, settles};
-use super::intake::{self, Intake, Taken};
+use super::intake::{Intake, Taken, broken};
 use crate::core::card::Card;
 use crate::core::case::step::{self, Around, Step};
 use crate::core::case::{self, Case, customer_key, events};
@@ -33,6 +33,7 @@ use crate::store::outbound::Endpoint;
 use crate::store::{CaseWrite, Commit, InboxEntry, Returned, Store, StoreError};
 
 mod around;
+mod beside;
 mod hold;
 mod learned;
 mod leaving;
@@ -47,8 +48,9 @@ use outbound::Told;
 pub use leaving::Vetted;
 pub use reputation::show as show_reputation;
 
-/// Inputs that are applied in one transaction at most.
-pub(super) const BATCH: usize = 256;
+/// Inputs that are applied in one transaction at most. Webhooks that come in meanwhile wait for it
+/// at the store, so it is no larger than what makes its sync worth while.
+pub(super) const BATCH: usize = 64;
 
 /// Applies inputs by the policy of their case.
 pub struct Applier {
@@ -92,55 +94,54 @@ impl Applier {
     /// Applies what waits in the inbox. Returns how many inputs were taken up.
     pub async fn inbox(&self, now: Timestamp) -> Result<usize, StoreError> {
         let entries = self.store.inbox(now, BATCH).await?;
-        let count = entries.len();
-        if count == 0 {
-            return Ok(0);
+        let taken = Intake::new(&self.gateways).take_all(&entries, now).await;
+        let inputs: Vec<_> = entries.into_iter().zip(taken).collect();
+        self.take_in(&inputs, now).await?;
+        Ok(inputs.len())
+    }
+
+    /// Applies these inputs, in one transaction where none of them breaks the program.
+    async fn take_in(
+        &self,
+        inputs: &[(InboxEntry, Taken)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if inputs.is_empty() {
+            return Ok(());
         }
-        let whole = AssertUnwindSafe(self.apply(&entries, now)).catch_unwind().await;
-        match whole {
-            Ok(applied) => applied?,
-            Err(_) => self.one_by_one(&entries, now).await?,
+        match AssertUnwindSafe(self.apply(inputs, now)).catch_unwind().await {
+            Ok(applied) => applied,
+            Err(_) => self.one_by_one(inputs, now).await,
         }
-        Ok(count)
     }
 
     /// One of these breaks the program: each by itself, and that one is set aside.
-    async fn one_by_one(&self, entries: &[InboxEntry], now: Timestamp) -> Result<(), StoreError> {
-        for entry in entries {
-            let one = self.apply(std::slice::from_ref(entry), now);
-            if let Ok(applied) = AssertUnwindSafe(one).catch_unwind().await {
+    async fn one_by_one(
+        &self,
+        inputs: &[(InboxEntry, Taken)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        for one in inputs {
+            let alone = self.apply(std::slice::from_ref(one), now);
+            if let Ok(applied) = AssertUnwindSafe(alone).catch_unwind().await {
                 applied?;
                 continue;
             }
-            let mut commit = Commit::default();
-            match intake::poisonous(entry, now) {
-                Some(later) => commit.deferred.push((entry.number, later)),
-                None => commit.applied.push(entry.number),
-            }
-            self.store.commit(commit).await?;
+            let (entry, _) = one;
+            self.apply(&[(entry.clone(), broken(entry, now))], now).await?;
         }
         Ok(())
     }
 
     /// Applies these inputs in one transaction.
-    async fn apply(&self, entries: &[InboxEntry], now: Timestamp) -> Result<(), StoreError> {
-        let taken = Intake::new(&self.gateways).take_all(entries, now).await;
+    async fn apply(
+        &self,
+        inputs: &[(InboxEntry, Taken)],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut batch = Batch::new(self, now);
-        for (entry, taken) in entries.iter().zip(taken) {
-            match taken {
-                Taken::Later(at) => batch.commit.deferred.push((entry.number, at)),
-                Taken::Events(events) => {
-                    batch.commit.applied.push(entry.number);
-                    for event in events {
-                        let event = batch.in_our_ids(&entry.record.source, event).await?;
-                        batch.event(&entry.record.source, &event).await?;
-                    }
-                }
-                Taken::Person => {
-                    batch.commit.applied.push(entry.number);
-                    batch.person(entry).await?;
-                }
-            }
+        for (entry, taken) in inputs {
+            batch.taken(entry, taken).await?;
         }
         batch.commit().await
     }
@@ -220,6 +221,26 @@ impl<'a> Batch<'a> {
             reputation: None,
             told: Vec::new(),
         }
+    }
+
+    /// Applies an input.
+    async fn taken(&mut self, entry: &InboxEntry, taken: &Taken) -> Result<(), StoreError> {
+        match taken {
+            Taken::Later(at) => self.commit.deferred.push((entry.number, *at)),
+            Taken::PutOff(at) => self.commit.postponed.push((entry.number, *at)),
+            Taken::Events(events) => {
+                self.commit.applied.push(entry.number);
+                for event in events {
+                    let event = self.in_our_ids(&entry.record.source, event.clone()).await?;
+                    self.event(&entry.record.source, &event).await?;
+                }
+            }
+            Taken::Person => {
+                self.commit.applied.push(entry.number);
+                self.person(entry).await?;
+            }
+        }
+        Ok(())
     }
 
     fn store(&self) -> &'a dyn Store {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::intake::count_unknown;
+use super::spread::spread;
 use super::{Gateways, Handed, Postman};
 use crate::core::case::MessageStatus;
 use crate::core::case::leaving::STALE_MESSAGE;
@@ -80,7 +81,7 @@ impl Executor {
             order => match self.call(order, key).await {
                 Ok(outcome) => outcome,
                 Err(error) if error.is_transient() && entry.tries < TRIES => {
-                    return Performed::Again(now + wait(entry.tries));
+                    return Performed::Again(again(entry, now));
                 }
                 Err(error) => failed(order, error.to_string()),
             },
@@ -97,7 +98,7 @@ impl Executor {
             }
             Order::Send(_) => Outcome::Sent(SendOutcome::Unknown),
             order if entry.tries >= TRIES => failed(order, "performing it broke down".into()),
-            _ => return Performed::Again(now + wait(entry.tries)),
+            _ => return Performed::Again(again(entry, now)),
         };
         Performed::Done(Box::new(returned(entry, outcome)))
     }
@@ -180,7 +181,7 @@ impl Executor {
             Err(answer) if entry.tries < TRIES => {
                 let code = reply_code(&answer);
                 tracing::info!(id = %order.id, code, "a message waits for its provider");
-                return Performed::Again(now + wait(entry.tries));
+                return Performed::Again(again(entry, now));
             }
             Err(answer) => {
                 let said = self.postman.words(case, order);
@@ -317,8 +318,10 @@ fn unavailable(why: &str) -> LookUpAnswer {
     LookUpAnswer::Unavailable { why: why.to_owned() }
 }
 
-fn wait(tries: u32) -> SignedDuration {
-    SignedDuration::from_secs(WAITS_S[(tries as usize).min(WAITS_S.len() - 1)])
+/// When it is tried again. Many that failed together come back one by one.
+fn again(entry: &OutboxEntry, now: Timestamp) -> Timestamp {
+    let wait = SignedDuration::from_secs(WAITS_S[(entry.tries as usize).min(WAITS_S.len() - 1)]);
+    now + spread(wait, entry.effect.id.as_str())
 }
 
 /// What one effect came back with.

@@ -1,17 +1,22 @@
 //! Intake: from an input of the inbox to events that can be applied.
 //!
 //! Why here: some webhooks only say "something happened to X". What they point to is read through
-//! the gateway's API before anything is decided, many at a time, before the batch is applied.
+//! the gateway's API before anything is decided: beside the worker's loop ([`super::reading`]), so
+//! that a gateway that hangs holds up its own events and no others.
 //!
 //! What must stay true: an event whose invoice is known is never held back for long; one that
 //! names none waits until it can be read, and is never thrown away before [`PATIENCE`]. Where a
 //! signature proves only that something happened, nothing of the body decides anything: what cannot
 //! be read at the gateway is not applied.
 
-use futures::StreamExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures::{FutureExt as _, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Gateways;
+use super::spread::spread;
 use crate::core::decline::{Category, Decline};
 use crate::core::event::Event;
 use crate::core::ids::GatewayId;
@@ -26,7 +31,16 @@ const WAITS_S: [i64; 6] = [2, 10, 60, 600, 3_600, 14_400];
 /// How often an object is asked for before the event is applied as it is: about three days.
 const PATIENCE: u32 = 24;
 
+/// What is known of an input before anything is read.
+pub(super) enum Seen {
+    /// It can be applied.
+    Whole(Taken),
+    /// These events point to what this gateway has to be asked for.
+    Unread(Arc<dyn Gateway>, Vec<Event>),
+}
+
 /// What became of one input.
+#[derive(Debug, Clone)]
 pub(super) enum Taken {
     /// Events to apply.
     Events(Vec<Event>),
@@ -34,6 +48,8 @@ pub(super) enum Taken {
     Later(Timestamp),
     /// A person's doing: needs no intake.
     Person,
+    /// Nobody had time for it: it comes back then, and was not tried.
+    PutOff(Timestamp),
 }
 
 /// Takes inputs in.
@@ -53,11 +69,24 @@ impl<'a> Intake<'a> {
     }
 
     async fn take(&self, entry: &InboxEntry, now: Timestamp) -> Taken {
+        match self.look_at(entry, now) {
+            Seen::Whole(taken) => taken,
+            Seen::Unread(gateway, events) => read_safely(gateway, events, entry, now).await,
+        }
+    }
+
+    /// What can be said of an input without asking anybody.
+    pub(super) fn look_at(&self, entry: &InboxEntry, now: Timestamp) -> Seen {
+        catch_unwind(AssertUnwindSafe(|| self.parse(entry, now)))
+            .unwrap_or_else(|_| Seen::Whole(broken(entry, now)))
+    }
+
+    fn parse(&self, entry: &InboxEntry, now: Timestamp) -> Seen {
         let InboxBody::Webhook { body, headers } = &entry.record.body else {
-            return Taken::Person;
+            return Seen::Whole(Taken::Person);
         };
         let Some(gateway) = self.gateways.get(&entry.record.source) else {
-            return nobody_reads(entry, now);
+            return Seen::Whole(nobody_reads(entry, now));
         };
         let request = WebhookRequest { body, headers, url: None, now: entry.record.received_at };
         let events = match gateway.parse(&request) {
@@ -65,52 +94,67 @@ impl<'a> Intake<'a> {
             Err(error) => {
                 tracing::error!(gateway = %gateway.id(), %error, "an accepted event is unreadable");
                 count_unreadable();
-                return Taken::Events(Vec::new());
+                return Seen::Whole(Taken::Events(Vec::new()));
             }
         };
-        let mut taken = self.complete(gateway.as_ref(), events, entry, now).await;
-        if let Taken::Events(events) = &mut taken {
-            events.iter_mut().for_each(name_what_is_owed);
-            events.iter().filter_map(|e| e.decline.as_ref()).for_each(|decline| {
-                count_unknown(gateway.id(), decline);
-            });
+        if events.iter().any(|event| event.needs_fetch.is_some()) {
+            return Seen::Unread(gateway.clone(), events);
         }
-        taken
+        Seen::Whole(whole(gateway.as_ref(), events))
     }
+}
 
-    async fn complete(
-        &self,
-        gateway: &dyn Gateway,
-        events: Vec<Event>,
-        entry: &InboxEntry,
-        now: Timestamp,
-    ) -> Taken {
-        let mut complete = Vec::with_capacity(events.len());
-        for event in events {
-            if event.needs_fetch.is_none() {
-                complete.push(event);
-                continue;
+/// Reads what the events of an input point to. What breaks the program is set aside.
+pub(super) async fn read_safely(
+    gateway: Arc<dyn Gateway>,
+    events: Vec<Event>,
+    entry: &InboxEntry,
+    now: Timestamp,
+) -> Taken {
+    let reading = AssertUnwindSafe(read(gateway.as_ref(), events, entry, now));
+    reading.catch_unwind().await.unwrap_or_else(|_| broken(entry, now))
+}
+
+async fn read(
+    gateway: &dyn Gateway,
+    events: Vec<Event>,
+    entry: &InboxEntry,
+    now: Timestamp,
+) -> Taken {
+    let mut complete = Vec::with_capacity(events.len());
+    for event in events {
+        if event.needs_fetch.is_none() {
+            complete.push(event);
+            continue;
+        }
+        let proven = gateway.profile().proves != Proves::Pointer;
+        let (usable, id) = (proven && is_usable(&event), event.id.clone());
+        match gateway.complete(event.clone()).await {
+            Ok(event) => complete.push(event),
+            Err(error) if must_wait(&error, proven, usable, entry.tries) => {
+                tracing::warn!(gateway = %gateway.id(), event = %id, %error, "read later");
+                return Taken::Later(later(entry, now));
             }
-            let proven = gateway.profile().proves != Proves::Pointer;
-            let (usable, id) = (proven && is_usable(&event), event.id.clone());
-            match gateway.complete(event.clone()).await {
-                Ok(event) => complete.push(event),
-                Err(error) if must_wait(&error, proven, usable, entry.tries) => {
-                    tracing::warn!(gateway = %gateway.id(), event = %id, %error, "read later");
-                    return Taken::Later(now + wait(entry.tries));
-                }
-                Err(error) if !proven => {
-                    tracing::error!(gateway = %gateway.id(), event = %id, %error, "not applied");
-                    count_unreadable();
-                }
-                Err(error) => {
-                    tracing::warn!(gateway = %gateway.id(), event = %id, %error, "taken as it is");
-                    complete.push(event);
-                }
+            Err(error) if !proven => {
+                tracing::error!(gateway = %gateway.id(), event = %id, %error, "not applied");
+                count_unreadable();
+            }
+            Err(error) => {
+                tracing::warn!(gateway = %gateway.id(), event = %id, %error, "taken as it is");
+                complete.push(event);
             }
         }
-        Taken::Events(complete)
     }
+    whole(gateway, complete)
+}
+
+/// Events that nothing is missing of.
+fn whole(gateway: &dyn Gateway, mut events: Vec<Event>) -> Taken {
+    events.iter_mut().for_each(name_what_is_owed);
+    events.iter().filter_map(|event| event.decline.as_ref()).for_each(|decline| {
+        count_unknown(gateway.id(), decline);
+    });
+    Taken::Events(events)
 }
 
 /// A gateway without invoices names what is owed in another way.
@@ -137,30 +181,32 @@ fn nobody_reads(entry: &InboxEntry, now: Timestamp) -> Taken {
     let gateway = &entry.record.source;
     if entry.tries < PATIENCE {
         tracing::warn!(%gateway, "an event of a gateway that is not in the configuration is kept");
-        return Taken::Later(now + wait(entry.tries));
+        return Taken::Later(later(entry, now));
     }
     tracing::error!(%gateway, "an event of a gateway that is not in the configuration is given up");
     count_unreadable();
     Taken::Events(Vec::new())
 }
 
-fn wait(tries: u32) -> SignedDuration {
-    SignedDuration::from_secs(WAITS_S[(tries as usize).min(WAITS_S.len() - 1)])
+/// When an input is taken up again. Many that failed together come back one by one.
+fn later(entry: &InboxEntry, now: Timestamp) -> Timestamp {
+    let wait = SignedDuration::from_secs(WAITS_S[(entry.tries as usize).min(WAITS_S.len() - 1)]);
+    now + spread(wait, &entry.record.id)
 }
 
-/// An input that breaks the program: when it is tried again; `None`: it is set aside. Its bytes are
-/// kept all the same.
-pub(super) fn poisonous(entry: &InboxEntry, now: Timestamp) -> Option<Timestamp> {
+/// An input that breaks the program: it is tried again, and then set aside. Its bytes are kept all
+/// the same.
+pub(super) fn broken(entry: &InboxEntry, now: Timestamp) -> Taken {
     /// How often it is tried: what broke may have been somebody else's doing.
     const TRIES: u32 = 5;
     let (source, id) = (&entry.record.source, &entry.record.id);
     tracing::error!(%source, %id, "an input breaks the program, which is a defect");
     if entry.tries + 1 < TRIES {
-        return Some(now + wait(entry.tries));
+        return Taken::Later(later(entry, now));
     }
     tracing::error!(%source, %id, "it is set aside: nothing follows from it");
     count_unreadable();
-    None
+    Taken::Events(Vec::new())
 }
 
 /// An accepted event that is given up: nobody could read it.

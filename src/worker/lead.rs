@@ -44,6 +44,8 @@ impl Worker {
                 self.running.abort_all();
                 self.running = tokio::task::JoinSet::new();
                 self.begun.clear();
+                self.lanes = super::Lanes::default();
+                self.reading.forget();
                 self.returned.clear();
                 self.again.clear();
                 self.leads = false;
@@ -65,12 +67,14 @@ impl Worker {
             self.returned.retain(|one| held.contains(&one.effect));
             self.again.retain(|(effect, _)| held.contains(effect));
             self.applier.forget_learned();
+            self.reading.forget();
             self.in_doubt = false;
         }
         let leads = shared.lead().await?;
         if leads != self.leads {
             tracing::info!(leads, "this process applies inputs, or another does");
             self.applier.forget_learned();
+            self.reading.forget();
             self.leads = leads;
         }
         Ok(())

@@ -9,25 +9,23 @@
 //!   processes on one store, one has the lead and applies, and all perform effects (`lead`);
 //! - an effect is claimed, durably, before it is performed, and its outcome is the case's next
 //!   input; a claim of a process that died is taken up again;
+//! - nobody outside is waited for in the loop: a gateway that hangs holds up its own lane;
 //! - a store that refuses ends the loop: fail-stop, a restart reads the truth from disk; a database
 //!   that is away is waited for, and nothing is assumed about what was under way;
 //! - under a test clock time moves through every due moment in order, and stands still between.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use crate::clock::{Clock, real_now, steady};
-use crate::core::effect::Order;
 use crate::core::ids::{EffectId, GatewayId};
 use crate::gateway::Gateway;
 use crate::store::{Commit, OutboxEntry, Returned, Store, StoreError};
@@ -38,10 +36,17 @@ mod apply;
 mod executor;
 mod intake;
 mod jump;
+mod lanes;
 mod lead;
 mod outbound;
 mod postman;
+mod reading;
 mod reconcile;
+mod sending;
+mod spread;
+
+use lanes::Lanes;
+use reading::{Reading, WithoutSlot};
 
 pub use apply::{Applier, Vetted, show_reputation};
 pub use executor::Executor;
@@ -50,14 +55,12 @@ pub use outbound::Outbound;
 pub use postman::{BrandedPost, Handed, Links, Postman};
 pub use reconcile::{Mend, Reconciler};
 
-/// Effects under way at the same time.
-const EFFECTS_AT_ONCE: usize = 64;
 /// How long the loop sleeps at most: the slow poll, should a signal ever be lost.
 const POLL: Duration = Duration::from_secs(5);
 /// How long until a database that is away is tried again.
 const AWAY: Duration = Duration::from_millis(500);
-/// When what is held back is looked at again.
-const HELD_BACK: SignedDuration = SignedDuration::from_hours(1);
+/// How long it sleeps at least while a lane is full: an outcome wakes it.
+const CROWDED: Duration = Duration::from_millis(50);
 /// How long effects under way may take after the word to stop.
 const GRACE: Duration = Duration::from_secs(8);
 
@@ -133,6 +136,9 @@ impl Handle {
     }
 }
 
+/// An effect, what came of it, and when it began.
+type Finished = (OutboxEntry, Performed, Instant);
+
 /// The worker.
 pub struct Worker {
     store: Arc<dyn Store>,
@@ -142,9 +148,11 @@ pub struct Worker {
     wake: Arc<Notify>,
     turned: Arc<AtomicI64>,
     commands: mpsc::Receiver<Command>,
-    running: JoinSet<(OutboxEntry, Performed)>,
+    running: JoinSet<Finished>,
     /// The effects that `running` performs.
     begun: BTreeSet<EffectId>,
+    lanes: Lanes,
+    reading: Reading,
     outbound: Option<Outbound>,
     /// Whose metrics count what is performed, where it is not the process's.
     scope: Option<Scope>,
@@ -175,6 +183,7 @@ impl Worker {
         let turned = Arc::new(AtomicI64::new(real_now().as_second()));
         let handle =
             Handle { commands: sender, held: is_held, wake: wake.clone(), turned: turned.clone() };
+        let stays = if clock.is_test() { WithoutSlot::Stays } else { WithoutSlot::PutOff };
         let worker = Self {
             store,
             clock,
@@ -186,6 +195,8 @@ impl Worker {
             running: JoinSet::new(),
             outbound: None,
             begun: BTreeSet::new(),
+            lanes: Lanes::default(),
+            reading: Reading::new(stays),
             leads: true,
             in_doubt: false,
             scope: None,
@@ -209,6 +220,7 @@ impl Worker {
     /// Counts what it performs in this scope.
     #[must_use]
     pub fn within(mut self, scope: Scope) -> Self {
+        self.reading.within(scope.clone());
         self.scope = Some(scope);
         self
     }
@@ -244,18 +256,23 @@ impl Worker {
     async fn go_on(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
         self.find_out_who_leads().await?;
         let busy = self.turn().await?;
-        let idle = self.running.is_empty() && self.outbound.as_ref().is_none_or(Outbound::is_idle);
-        if busy || (idle && self.move_time().await?) {
+        if busy || (self.nothing_under_way() && self.move_time().await?) {
             return Ok(());
         }
         self.rest(stop).await
+    }
+
+    fn nothing_under_way(&self) -> bool {
+        self.running.is_empty()
+            && self.reading.is_empty()
+            && self.outbound.as_ref().is_none_or(Outbound::is_idle)
     }
 
     /// Does what can be done now. `false`: there was nothing.
     async fn turn(&mut self) -> Result<bool, StoreError> {
         self.turned.store(real_now().as_second(), Ordering::Relaxed);
         let now = self.clock.now();
-        let on_hold = self.applier.read_hold().await?;
+        self.applier.read_hold().await?;
         let mut finished = Vec::new();
         while let Some(one) = self.running.try_join_next() {
             finished.extend(one.ok());
@@ -266,30 +283,24 @@ impl Worker {
         }
         if self.leads {
             self.applier.reconcile(now).await?;
-            let applied = self.apply_given_back(now).await?
-                + self.applier.inbox(now).await?
-                + self.applier.due(now).await?;
+            let mut applied = self.apply_given_back(now).await?
+                + self.applier.inbox_beside(&mut self.reading, now).await?;
+            let follows = self.lanes.can_follow(Instant::now());
+            if follows {
+                applied += self.applier.due(now).await?;
+            }
             busy |= applied > 0;
-            if applied == 0 {
+            // By the real clock nobody waits for a gateway that is being asked.
+            let all_read = self.reading.is_empty() || !self.clock.is_test();
+            if applied == 0 && follows && all_read {
                 self.settled();
             }
         } else if !self.settling.is_empty() && self.store.backlog().await?.inbox == 0 {
             self.settled();
         }
-        let room = EFFECTS_AT_ONCE - self.running.len().min(EFFECTS_AT_ONCE);
         // Only who leads can tell the cases; until it has, nobody begins anything.
-        let waits = !self.leads && self.applier.is_reconciling().await?;
-        if room > 0 && !waits {
-            let claimed = self.store.claim(now, room).await?;
-            busy |= !claimed.is_empty();
-            let claimed = if on_hold { self.put_back(claimed, now) } else { claimed };
-            let vetted = self.applier.vet(claimed, now).await?;
-            // Applied by the next turn: first what may leave is under way.
-            self.returned.extend(vetted.withdrawn);
-            self.again.extend(vetted.waiting);
-            for entry in vetted.leaving {
-                self.begin(entry, now);
-            }
+        if self.leads || !self.applier.is_reconciling().await? {
+            busy |= self.send_off(now).await?;
         }
         if let Some(outbound) = self.outbound.as_mut().filter(|_| self.leads) {
             busy |= outbound.turn(now).await?;
@@ -317,24 +328,6 @@ impl Worker {
         held
     }
 
-    fn begin(&mut self, entry: OutboxEntry, now: Timestamp) {
-        let executor = self.executor.clone();
-        self.begun.insert(entry.effect.id.clone());
-        let effect = &entry.effect;
-        let span = tracing::info_span!("effect", case = %effect.case, effect = %effect.id);
-        let work = async move {
-            let performing = AssertUnwindSafe(executor.perform(&entry, now));
-            let performed = performing.catch_unwind().await;
-            let performed = performed.unwrap_or_else(|_| Executor::broken(&entry, now));
-            (entry, performed)
-        };
-        let work = work.instrument(span);
-        match &self.scope {
-            Some(scope) => self.running.spawn(scope.around(Box::pin(work))),
-            None => self.running.spawn(work),
-        };
-    }
-
     /// Answers who waits for the inbox to be applied.
     fn settled(&mut self) {
         for done in self.settling.drain(..) {
@@ -343,31 +336,16 @@ impl Worker {
         }
     }
 
-    /// While everything is held, messages and what would change a subscription wait in the outbox
-    /// (a charge is withdrawn: its case decides anew). What
-    /// settles money that was taken (a look-up, a refund, the mark that it is paid) goes on.
-    fn put_back(&mut self, claimed: Vec<OutboxEntry>, now: Timestamp) -> Vec<OutboxEntry> {
-        let waits = |e: &OutboxEntry| match e.effect.order {
-            Order::AdoptMethod(_) | Order::Close(_) => true,
-            // One that an earlier run had begun may have gone out: that is to be told.
-            Order::Send(_) => e.claimed_by.is_none(),
-            Order::Charge(_) | Order::Check(_) | Order::MarkPaid(_) | Order::Refund(_) => false,
-        };
-        let (waiting, going): (Vec<_>, _) = claimed.into_iter().partition(waits);
-        let later = now + HELD_BACK;
-        self.again.extend(waiting.into_iter().map(|entry| (entry.effect.id, later)));
-        going
-    }
-
     /// Applies what finished effects came back with. What the store has no room for is kept until
     /// it has: nobody performs these effects again.
     async fn take_back(
         &mut self,
-        finished: Vec<(OutboxEntry, Performed)>,
+        finished: Vec<Finished>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        for (entry, performed) in finished {
+        for (entry, performed, began) in finished {
             self.begun.remove(&entry.effect.id);
+            self.lanes.end(&entry.effect.order.lane(), began, Instant::now());
             match performed {
                 Performed::Done(one) => self.returned.push(*one),
                 Performed::Again(at) => self.again.push((entry.effect.id, at)),
@@ -423,6 +401,7 @@ impl Worker {
                 Command::Settle { done } => self.settling.push(done),
             },
             () = joined(self.outbound.as_mut()) => {}
+            () = self.reading.next() => {}
             Some(one) = self.running.join_next() => {
                 let finished = one.ok().into_iter().collect();
                 self.take_back(finished, self.clock.now()).await?;
@@ -444,7 +423,8 @@ impl Worker {
         }
         let Some(next) = self.next_due().await? else { return Ok(self.patiently(POLL)) };
         let ahead = next.duration_since(self.clock.now());
-        let millis = ahead.as_millis().clamp(1, POLL.as_millis() as i128);
+        let least = if self.lanes.is_crowded() { CROWDED } else { Duration::from_millis(1) };
+        let millis = ahead.as_millis().clamp(least.as_millis() as i128, POLL.as_millis() as i128);
         Ok(self.patiently(Duration::from_millis(millis as u64)))
     }
 

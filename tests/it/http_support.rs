@@ -30,7 +30,7 @@ use recoup::gateway::{
     Rejection, RejectionCode, WebhookRequest,
 };
 use recoup::http::{
-    Access, AdvanceError, AppState, Book, Engine, Keys, Oidc, Readiness, Refusals, router,
+    Access, AdvanceError, AppState, Book, Engine, Gate, Keys, Oidc, Readiness, Refusals, router,
 };
 use recoup::message::{Brand, Texts};
 use recoup::store::erase::Retention;
@@ -315,6 +315,7 @@ pub(crate) struct Setup {
     pub(crate) metrics_token: Option<&'static str>,
     pub(crate) oidc: Option<Arc<Oidc>>,
     pub(crate) client_address_header: Option<&'static str>,
+    pub(crate) gate: Gate,
 }
 
 impl Default for Setup {
@@ -325,6 +326,7 @@ impl Default for Setup {
             metrics_token: None,
             oidc: None,
             client_address_header: None,
+            gate: Gate::default(),
         }
     }
 }
@@ -372,6 +374,7 @@ impl Service {
             link_key: LINK_KEY,
             client_address_header: setup.client_address_header.map(HeaderName::from_static),
             endpoints: Arc::new([]),
+            gate: setup.gate,
         });
         Self { store, gateway, engine, readiness, app }
     }

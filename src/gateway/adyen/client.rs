@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::gateway::GatewaySettings;
-use crate::gateway::wire::{self, Answer, Api, BuildError, Timeouts, Trouble, Words};
+use crate::gateway::wire::{Answer, Api, BuildError, Timeouts, Trouble, Words};
 
 /// The version whose fields are sent and read.
 const VERSION: &str = "v72";
@@ -36,7 +36,7 @@ impl Client {
     pub(super) fn new(settings: &GatewaySettings, timeouts: Timeouts) -> Result<Self, BuildError> {
         let base = versioned(settings.api_base.as_deref().unwrap_or(API_BASE));
         Ok(Self {
-            api: Api::new(&base, timeouts)?,
+            api: Api::new(&base, timeouts)?.paced(settings, super::profile().requests_per_second),
             key: settings.api_key.clone(),
             account: settings.account.clone().unwrap_or_default(),
         })
@@ -66,7 +66,7 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, Trouble> {
-        wire::send(request.header("x-api-key", self.key.expose_secret())).await
+        self.api.send(request.header("x-api-key", self.key.expose_secret())).await
     }
 }
 

@@ -62,6 +62,8 @@ pub fn profile() -> Profile {
         acknowledgement: Acknowledgement::Text("[accepted]"),
         query_is_signed: false,
         tells_history: false,
+        // Adyen publishes none for payments: a modest one of ours.
+        requests_per_second: Some(20),
         native_retries: NativeRetryFacts {
             what: "Auto Rescue, where Adyen has switched it on: retries within a month",
             switch_off: Some("Adyen's support, who switched it on; or never send `autoRescue`"),

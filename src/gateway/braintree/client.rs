@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::xml;
-use crate::gateway::wire::{self, Answer, Api, BuildError, Timeouts, Trouble, Words};
+use crate::gateway::wire::{Answer, Api, BuildError, Timeouts, Trouble, Words};
 use crate::gateway::{CallError, GatewaySettings};
 
 /// The version whose shapes we read; Braintree's libraries send the same.
@@ -36,7 +36,7 @@ impl Client {
     pub(super) fn new(settings: &GatewaySettings, timeouts: Timeouts) -> Result<Self, BuildError> {
         let base = settings.api_base.as_deref().unwrap_or(API_BASE);
         Ok(Self {
-            api: Api::new(base, timeouts)?,
+            api: Api::new(base, timeouts)?.paced(settings, super::profile().requests_per_second),
             merchant: settings.account.clone().unwrap_or_default(),
             public: settings.public_key.clone().unwrap_or_default(),
             private: settings.api_key.clone(),
@@ -90,7 +90,7 @@ impl Client {
             .basic_auth(self.public.expose_secret(), Some(self.private.expose_secret()))
             .header("x-apiversion", API_VERSION)
             .header("accept", "application/xml");
-        let mut answer = wire::send(request).await?;
+        let mut answer = self.api.send(request).await?;
         let read = std::str::from_utf8(&answer.body).ok().and_then(xml::read);
         answer.body = read.map(|value| value.to_string().into_bytes()).unwrap_or_default();
         Ok(answer)

@@ -59,6 +59,8 @@ pub fn profile() -> Profile {
         acknowledgement: Acknowledgement::Json,
         query_is_signed: false,
         tells_history: false,
+        // Braintree publishes none: a modest one of ours.
+        requests_per_second: Some(20),
         native_retries: NativeRetryFacts {
             what: "retries of a subscription that is past due, as often as the merchant set",
             switch_off: Some("Control Panel → Settings → Processing → Recurring Billing → Edit"),

@@ -14,7 +14,7 @@ use super::outcome::{self, WORDS};
 use super::{money, naming};
 use crate::core::effect::{ChargeOrder, ChargeOutcome, RefundOrder};
 use crate::gateway::facts::text;
-use crate::gateway::wire::{self, Answer, Api, BuildError, Timeouts, Trouble};
+use crate::gateway::wire::{Answer, Api, BuildError, Timeouts, Trouble};
 use crate::gateway::{
     CallError, GatewaySettings, HostedRequest, HostedSession, cannot, facts, shared,
 };
@@ -41,7 +41,11 @@ impl Client {
     pub(super) fn new(settings: &GatewaySettings, timeouts: Timeouts) -> Result<Self, BuildError> {
         let base = settings.api_base.as_deref().unwrap_or(API_BASE);
         let (key, channel) = (settings.api_key.clone(), settings.account.clone());
-        Ok(Self { api: Api::new(base, timeouts)?, key, channel })
+        Ok(Self {
+            api: Api::new(base, timeouts)?.paced(settings, super::profile().requests_per_second),
+            key,
+            channel,
+        })
     }
 
     pub(super) async fn charge(&self, order: &ChargeOrder) -> ChargeOutcome {
@@ -165,7 +169,7 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, Trouble> {
-        wire::send(request.bearer_auth(self.key.expose_secret())).await
+        self.api.send(request.bearer_auth(self.key.expose_secret())).await
     }
 }
 

@@ -59,6 +59,9 @@ pub fn profile() -> Profile {
         acknowledgement: Acknowledgement::Json,
         query_is_signed: false,
         tells_history: false,
+        // checkout.com/docs/resources/api-rate-limits: 100 reads and 100 writes a second for the
+        // whole account. Half of that leaves the rest to the merchant's own checkout.
+        requests_per_second: Some(50),
         native_retries: NativeRetryFacts {
             what: "Smart Dunning and downtime retries, where the account or the payment asks for \
                    them",

@@ -15,7 +15,7 @@ use crate::core::effect::{
     MarkPaidOutcome, RefundOrder,
 };
 use crate::core::policy::{InvoiceAction, SubscriptionAction};
-use crate::gateway::wire::{self, Answer, Api, BuildError, Timeouts, Trouble};
+use crate::gateway::wire::{Answer, Api, BuildError, Timeouts, Trouble};
 use crate::gateway::{CallError, GatewaySettings, HostedRequest, HostedSession, shared};
 
 /// The API of one payment system.
@@ -28,7 +28,10 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(settings: &GatewaySettings, timeouts: Timeouts) -> Result<Self, BuildError> {
         let base = settings.api_base.as_deref().unwrap_or_default();
-        Ok(Self { api: Api::new(base, timeouts)?, key: settings.api_key.clone() })
+        Ok(Self {
+            api: Api::new(base, timeouts)?.paced(settings, super::profile().requests_per_second),
+            key: settings.api_key.clone(),
+        })
     }
 
     pub(super) async fn charge(&self, order: &ChargeOrder) -> ChargeOutcome {
@@ -129,7 +132,7 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, Trouble> {
-        wire::send(request.bearer_auth(self.key.expose_secret())).await
+        self.api.send(request.bearer_auth(self.key.expose_secret())).await
     }
 }
 

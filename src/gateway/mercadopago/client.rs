@@ -10,7 +10,7 @@ use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
-use crate::gateway::wire::{self, Answer, Api, BuildError, Timeouts, Trouble, Words};
+use crate::gateway::wire::{Answer, Api, BuildError, Timeouts, Trouble, Words};
 use crate::gateway::{CallError, GatewaySettings};
 
 /// Mercado Pago's own address.
@@ -36,7 +36,10 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(settings: &GatewaySettings, timeouts: Timeouts) -> Result<Self, BuildError> {
         let base = settings.api_base.as_deref().unwrap_or(API_BASE);
-        Ok(Self { api: Api::new(base, timeouts)?, key: settings.api_key.clone() })
+        Ok(Self {
+            api: Api::new(base, timeouts)?.paced(settings, super::profile().requests_per_second),
+            key: settings.api_key.clone(),
+        })
     }
 
     /// Reads, whatever the answer.
@@ -86,7 +89,7 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, Trouble> {
-        wire::send(request.bearer_auth(self.key.expose_secret())).await
+        self.api.send(request.bearer_auth(self.key.expose_secret())).await
     }
 }
 

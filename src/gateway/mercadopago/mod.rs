@@ -62,6 +62,8 @@ pub fn profile() -> Profile {
         acknowledgement: Acknowledgement::Json,
         query_is_signed: true,
         tells_history: false,
+        // Mercado Pago publishes none: a modest one of ours.
+        requests_per_second: Some(20),
         native_retries: NativeRetryFacts {
             what: "a refused instalment of a subscription is tried up to four times more; after \
                    three refused instalments the subscription is cancelled",

@@ -10,7 +10,7 @@ use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use crate::gateway::wire::{self, Answer, Api, BuildError, Timeouts, Trouble, Words};
+use crate::gateway::wire::{Answer, Api, BuildError, Timeouts, Trouble, Words};
 use crate::gateway::{CallError, GatewaySettings};
 
 /// The version whose shapes we read, sent with every call: the account's default version, which
@@ -37,7 +37,10 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(settings: &GatewaySettings, timeouts: Timeouts) -> Result<Self, BuildError> {
         let base = settings.api_base.as_deref().unwrap_or(API_BASE);
-        Ok(Self { api: Api::new(base, timeouts)?, key: settings.api_key.clone() })
+        Ok(Self {
+            api: Api::new(base, timeouts)?.paced(settings, super::profile().requests_per_second),
+            key: settings.api_key.clone(),
+        })
     }
 
     /// Reads, whatever the answer.
@@ -46,7 +49,7 @@ impl Client {
         if !query.is_empty() {
             request = request.query(query);
         }
-        wire::send(self.signed_in(request)).await
+        self.api.send(self.signed_in(request)).await
     }
 
     /// Changes something, once for each `key`, whatever the answer.
@@ -57,7 +60,7 @@ impl Client {
         key: &str,
     ) -> Result<Answer, Trouble> {
         let request = self.api.post(path).header("idempotency-key", key).form(form);
-        wire::send(self.signed_in(request)).await
+        self.api.send(self.signed_in(request)).await
     }
 
     /// Reads an object.
@@ -83,7 +86,7 @@ impl Client {
 
     /// Ends something. Stripe takes no key here: what has ended answers 404.
     pub(super) async fn delete(&self, path: &[&str]) -> Result<Answer, Trouble> {
-        wire::send(self.signed_in(self.api.delete(path))).await
+        self.api.send(self.signed_in(self.api.delete(path))).await
     }
 
     fn signed_in(&self, request: RequestBuilder) -> RequestBuilder {

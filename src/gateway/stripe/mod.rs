@@ -73,6 +73,9 @@ pub fn profile() -> Profile {
         acknowledgement: Acknowledgement::Json,
         query_is_signed: false,
         tells_history: true,
+        // docs.stripe.com/rate-limits: 100 a second in live mode, 25 in a sandbox and for one kind
+        // of request. The smallest of them leaves the rest to the merchant's own checkout.
+        requests_per_second: Some(25),
         native_retries: NativeRetryFacts {
             what: "Smart Retries, on for new accounts: up to eight in two weeks",
             switch_off: Some("Dashboard → Billing → Revenue recovery → Retries"),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::core::money::Money;
-use crate::gateway::wire::{self, Answer, Api, BuildError, Timeouts, Trouble, Words};
+use crate::gateway::wire::{Answer, Api, BuildError, Timeouts, Trouble, Words};
 use crate::gateway::{CallError, GatewaySettings};
 
 /// Wompi's own addresses, and how the keys of its test environment begin.
@@ -36,7 +36,11 @@ impl Client {
         let own = if is_test { SANDBOX } else { PRODUCTION };
         let base = settings.api_base.as_deref().unwrap_or(own);
         let integrity = settings.integrity_secret.clone();
-        Ok(Self { api: Api::new(base, timeouts)?, key: settings.api_key.clone(), integrity })
+        Ok(Self {
+            api: Api::new(base, timeouts)?.paced(settings, super::profile().requests_per_second),
+            key: settings.api_key.clone(),
+            integrity,
+        })
     }
 
     /// Reads the object (or list) in an answer's `data`.
@@ -65,7 +69,7 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Answer, Trouble> {
-        wire::send(request.bearer_auth(self.key.expose_secret())).await
+        self.api.send(request.bearer_auth(self.key.expose_secret())).await
     }
 }
 

@@ -54,6 +54,8 @@ pub fn profile() -> Profile {
         acknowledgement: Acknowledgement::Json,
         query_is_signed: false,
         tells_history: false,
+        // Wompi publishes none: a modest one of ours.
+        requests_per_second: Some(20),
         native_retries: NativeRetryFacts { what: "", switch_off: None },
         regions: &["CO"],
         events: &["transaction.updated"],

@@ -341,11 +341,7 @@ fn users_table(table: Table) -> Table {
         .post("/users", users::post, add.one::<InvitedView>())
         .put("/users/{id}", users::put, change.one::<UserView>())
         .delete("/users/{id}", users::delete, op("Remove somebody.").one::<UserView>())
-        .post(
-            "/users/{id}/reset",
-            users::post_reset,
-            reset.takes(any, json!({})).one::<InvitedView>(),
-        )
+        .post("/users/{id}/reset", users::post_reset, reset.takes_nothing().one::<InvitedView>())
 }
 
 fn messages_op() -> table::Operation {

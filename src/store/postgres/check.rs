@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 use super::connect::Conn;
 use super::rows::{CaseRows, MessageRows, record};
 use crate::core::case::Case;
+use crate::core::effect::Effect;
 use crate::store::rows::damaged;
 use crate::store::{InboxRecord, MessageRecord, StoreError, keys};
 
@@ -30,6 +31,7 @@ pub(super) async fn check(conn: &Conn) -> Result<(), StoreError> {
         return Err(damaged("state_counts", format!("{held:?}, and the cases say {counts:?}")));
     }
     messages(conn).await?;
+    effects(conn).await?;
     inputs(conn).await
 }
 
@@ -97,6 +99,17 @@ async fn messages(conn: &Conn) -> Result<(), StoreError> {
         let right = (right.case_id.remove(0), right.sent_at[0], right.address.remove(0));
         if held != right {
             return Err(damaged(id, "its columns differ from its record"));
+        }
+    }
+    Ok(())
+}
+
+async fn effects(conn: &Conn) -> Result<(), StoreError> {
+    for row in &conn.query("SELECT id, record, lane FROM effects", &[]).await? {
+        let id: &str = row.get(0);
+        let effect: Effect = record(id, row.get(1))?;
+        if effect.order.lane().as_str() != row.get::<_, &str>(2) {
+            return Err(damaged(id, "it stands in another lane"));
         }
     }
     Ok(())

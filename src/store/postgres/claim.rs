@@ -6,7 +6,7 @@
 //! What must stay true: a claim is committed before the effect is performed; what a run that has
 //! ended held comes back with the doubt kept (`claimed_by`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -15,7 +15,8 @@ use super::connect::Conn;
 use super::rows::{json, limit, record};
 use super::until;
 use crate::core::ids::EffectId;
-use crate::store::{OutboxEntry, Returned, StoreError, keys};
+use crate::core::lane::Lane;
+use crate::store::{Claimed, OutboxEntry, Returned, Room, StoreError, keys};
 
 /// Of runs that have ended, and that nobody has given back.
 const ABANDONED: &str = "e.claimed_by IS NOT NULL AND e.returned IS NULL";
@@ -35,11 +36,28 @@ const TAKE_UP: &str = "WITH picked AS (
     FROM picked WHERE e.id = picked.id
     RETURNING e.record, e.tries, e.begun_by, e.ready_at, e.place";
 
-const TAKE: &str = "WITH picked AS (
-        SELECT id FROM effects WHERE claimed_by IS NULL AND ready_at <= $3
-        ORDER BY ready_at, place LIMIT $2 FOR UPDATE SKIP LOCKED
+/// Of each lane what there is room for ($4, $5; of another $6), of all together $2.
+const TAKE: &str = "WITH RECURSIVE lanes (lane) AS (
+        SELECT min(lane) FROM effects WHERE claimed_by IS NULL
+        UNION ALL SELECT (SELECT min(e.lane) FROM effects e
+            WHERE e.claimed_by IS NULL AND e.lane > l.lane) FROM lanes l WHERE l.lane IS NOT NULL
+    ), picked AS MATERIALIZED (
+        SELECT e.id FROM lanes l
+        LEFT JOIN unnest($4::text[], $5::bigint[]) AS r (name, room) ON r.name = l.lane
+        CROSS JOIN LATERAL (SELECT f.id, f.ready_at, f.place FROM effects f
+            WHERE f.lane = l.lane AND f.claimed_by IS NULL AND f.ready_at <= $3
+            ORDER BY f.ready_at, f.place LIMIT coalesce(r.room, $6) FOR UPDATE SKIP LOCKED) e
+        ORDER BY e.ready_at, e.place LIMIT $2
     ) UPDATE effects e SET claimed_by = $1 FROM picked WHERE e.id = picked.id
     RETURNING e.record, e.tries, NULL::bigint, e.ready_at, e.place";
+
+/// Of which something is ready at $1.
+const READY: &str = "WITH RECURSIVE lanes (lane) AS (
+        SELECT min(lane) FROM effects WHERE claimed_by IS NULL
+        UNION ALL SELECT (SELECT min(e.lane) FROM effects e
+            WHERE e.claimed_by IS NULL AND e.lane > l.lane) FROM lanes l WHERE l.lane IS NOT NULL
+    ) SELECT l.lane FROM lanes l WHERE EXISTS (SELECT 1 FROM effects e
+        WHERE e.lane = l.lane AND e.claimed_by IS NULL AND e.ready_at <= $1)";
 
 /// Whether a claim would find anything: asked first, since an idle worker asks often.
 pub(super) async fn is_there_any(
@@ -57,15 +75,46 @@ pub(super) async fn claim(
     conn: &Conn,
     run: i64,
     now: Timestamp,
-    at_most: usize,
-) -> Result<Vec<OutboxEntry>, StoreError> {
-    let mut rows = conn.query(TAKE_UP, &[&run, &limit(at_most)]).await?;
-    if rows.len() < at_most {
-        let room = limit(at_most - rows.len());
-        rows.extend(conn.query(TAKE, &[&run, &room, &until(now)]).await?);
+    room: &Room,
+) -> Result<Claimed, StoreError> {
+    let mut rows = conn.query(TAKE_UP, &[&run, &limit(room.total)]).await?;
+    let left = room.total.saturating_sub(rows.len());
+    if left > 0 {
+        rows.extend(take(conn, run, now, (room, left)).await?);
     }
     rows.sort_by_key(|row| (row.get::<_, i64>(3), row.get::<_, i64>(4)));
-    rows.iter().map(entry).collect()
+    let entries: Vec<OutboxEntry> = rows.iter().map(entry).collect::<Result<_, _>>()?;
+    let crowded = match is_full(room, &entries) {
+        true => lanes_of(&conn.query(READY, &[&until(now)]).await?),
+        false => BTreeSet::new(),
+    };
+    Ok(Claimed { entries, crowded })
+}
+
+async fn take(
+    conn: &Conn,
+    run: i64,
+    now: Timestamp,
+    (room, left): (&Room, usize),
+) -> Result<Vec<Row>, StoreError> {
+    let names: Vec<&str> = room.of.keys().map(Lane::as_str).collect();
+    let places: Vec<i64> = room.of.keys().map(|lane| limit(room.of(lane))).collect();
+    let each = limit(room.each);
+    conn.query(TAKE, &[&run, &limit(left), &until(now), &names, &places, &each]).await
+}
+
+/// Whether any lane may have been left with more.
+fn is_full(room: &Room, entries: &[OutboxEntry]) -> bool {
+    let mut of: BTreeMap<Lane, usize> = BTreeMap::new();
+    for entry in entries {
+        *of.entry(entry.effect.order.lane()).or_default() += 1;
+    }
+    let has_none = room.of.keys().any(|lane| room.of(lane) == 0);
+    has_none || entries.len() >= room.total || of.iter().any(|(lane, &n)| n >= room.of(lane))
+}
+
+fn lanes_of(rows: &[Row]) -> BTreeSet<Lane> {
+    rows.iter().map(|row| Lane::from(row.get::<_, &str>(0))).collect()
 }
 
 fn entry(row: &Row) -> Result<OutboxEntry, StoreError> {

@@ -24,7 +24,9 @@ use crate::store::{CaseWrite, Commit, InboxBody, InboxRecord, MessageRecord, Sto
 
 /// Writes everything of it; what fails leaves the transaction to be rolled back.
 pub(super) async fn commit(conn: &Conn, run: i64, commit: Commit) -> Result<(), StoreError> {
-    take_inputs(conn, &commit.applied, &commit.deferred).await?;
+    take_inputs(conn, &commit.applied).await?;
+    put_off(conn, &commit.deferred, 1).await?;
+    put_off(conn, &commit.postponed, 0).await?;
     put_cases(conn, &commit.cases).await?;
     let records = plain_records(&commit)?;
     put_records(conn, records).await?;
@@ -49,11 +51,7 @@ fn applied(what: String) -> StoreError {
     StoreError::Applied { what }
 }
 
-async fn take_inputs(
-    conn: &Conn,
-    taken: &[u64],
-    deferred: &[(u64, Timestamp)],
-) -> Result<(), StoreError> {
+async fn take_inputs(conn: &Conn, taken: &[u64]) -> Result<(), StoreError> {
     if !taken.is_empty() {
         let numbers: Vec<i64> = taken.iter().copied().map(big).collect();
         let gone = conn.execute("DELETE FROM waiting WHERE number = ANY ($1)", &[&numbers]).await?;
@@ -61,6 +59,11 @@ async fn take_inputs(
             return Err(applied(format!("one of the inputs {taken:?}")));
         }
     }
+    Ok(())
+}
+
+/// Inputs that come back later; so many tries are counted for each.
+async fn put_off(conn: &Conn, deferred: &[(u64, Timestamp)], tried: i32) -> Result<(), StoreError> {
     if deferred.is_empty() {
         return Ok(());
     }
@@ -69,10 +72,10 @@ async fn take_inputs(
     let texts: Vec<String> = deferred.iter().map(|(_, at)| at.to_string()).collect();
     let changed = conn
         .execute(
-            "UPDATE waiting w SET tries = w.tries + 1, ready_at = d.ready, not_before = d.text
+            "UPDATE waiting w SET tries = w.tries + $4, ready_at = d.ready, not_before = d.text
              FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS d (number, ready, text)
              WHERE w.number = d.number",
-            &[&numbers, &ready, &texts],
+            &[&numbers, &ready, &texts, &tried],
         )
         .await?;
     if changed != deferred.len() as u64 {
@@ -305,7 +308,9 @@ async fn put_effects(conn: &Conn, effects: &[Effect]) -> Result<(), StoreError> 
     let first: i64 = rows.first().map_or(1, |row| row.get(0));
     let mut ids = Vec::with_capacity(effects.len());
     let (mut places, mut ready, mut texts, mut records) = (vec![], vec![], vec![], vec![]);
+    let mut lanes = Vec::with_capacity(effects.len());
     for (place, effect) in (first..).zip(effects) {
+        lanes.push(effect.order.lane().as_str().to_owned());
         places.push(place);
         ready.push(keys::millis(effect.not_before));
         texts.push(effect.not_before.to_string());
@@ -314,10 +319,11 @@ async fn put_effects(conn: &Conn, effects: &[Effect]) -> Result<(), StoreError> 
     }
     let written = conn
         .query(
-            "INSERT INTO effects (id, place, ready_at, ready_text, record)
-             SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
+            "INSERT INTO effects (id, place, ready_at, ready_text, record, lane)
+             SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[],
+                 $6::text[])
              ON CONFLICT DO NOTHING RETURNING place",
-            &[&ids, &places, &ready, &texts, &records],
+            &[&ids, &places, &ready, &texts, &records, &lanes],
         )
         .await?;
     let written: Vec<i64> = written.iter().map(|row| row.get(0)).collect();

@@ -10,10 +10,11 @@ use crate::store::StoreError;
 use crate::store::postgres::connect::{Conn, Place};
 
 /// In order; the version of a schema is how many of them it has seen.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_records.sql"),
     include_str!("migrations/0002_given_back.sql"),
     include_str!("migrations/0003_side_records.sql"),
+    include_str!("migrations/0004_lanes.sql"),
 ];
 
 /// Keeps other processes out meanwhile: `recoup` as a number.

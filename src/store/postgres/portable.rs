@@ -295,6 +295,7 @@ struct EffectRows {
     record: Vec<String>,
     tries: Vec<i32>,
     claimed_by: Vec<Option<i64>>,
+    lane: Vec<String>,
 }
 
 /// What waits, column by column.
@@ -361,6 +362,7 @@ impl Rest {
         rows.record.push(json(key, &row.effect)?);
         rows.tries.push(i32::try_from(row.tries).unwrap_or(i32::MAX));
         rows.claimed_by.push(row.claimed_by.map(big));
+        rows.lane.push(row.effect.order.lane().as_str().to_owned());
         Ok(())
     }
 
@@ -392,9 +394,9 @@ impl Rest {
     async fn put(&self, conn: &Conn) -> Result<(), StoreError> {
         let rows = &self.effects;
         conn.execute(
-            "INSERT INTO effects (id, place, ready_at, ready_text, record, tries, claimed_by)
+            "INSERT INTO effects (id, place, ready_at, ready_text, record, tries, claimed_by, lane)
              SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[],
-                 $6::integer[], $7::bigint[])",
+                 $6::integer[], $7::bigint[], $8::text[])",
             &[
                 &rows.id,
                 &rows.place,
@@ -403,6 +405,7 @@ impl Rest {
                 &rows.record,
                 &rows.tries,
                 &rows.claimed_by,
+                &rows.lane,
             ],
         )
         .await?;

@@ -19,8 +19,8 @@ use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::core::reputation::Reputation;
 use crate::store::{
-    Appended, Backlog, CaseFilter, Commit, ExportRecord, InboxEntry, InboxRecord, MessageRecord,
-    OutboxEntry, Page, Restoring, Shared, Store, StoreError, keys,
+    Appended, Backlog, CaseFilter, Claimed, Commit, ExportRecord, InboxEntry, InboxRecord,
+    MessageRecord, OutboxEntry, Page, Restoring, Room, Shared, Store, StoreError, keys,
 };
 
 impl PostgresStore {
@@ -144,7 +144,11 @@ impl Store for PostgresStore {
     }
 
     async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
-        Ok(self.inner.work(Work::Claim { now, limit }).await?.claimed)
+        Ok(self.claim_within(now, &Room::any(limit)).await?.entries)
+    }
+
+    async fn claim_within(&self, now: Timestamp, room: &Room) -> Result<Claimed, StoreError> {
+        Ok(self.inner.work(Work::Claim { now, room }).await?.claimed)
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {

@@ -17,11 +17,11 @@ use jiff::Timestamp;
 use super::connect::{Conn, Slot, away};
 use super::{Inner, NONE, claim, closed, commit, portable, run, side};
 use crate::core::ids::EffectId;
-use crate::store::{Commit, ExportRecord, OutboxEntry, Returned, SideWrite, StoreError};
+use crate::store::{Claimed, Commit, ExportRecord, Returned, Room, SideWrite, StoreError};
 
 /// One write of a worker.
 pub(super) enum Work<'a> {
-    Claim { now: Timestamp, limit: usize },
+    Claim { now: Timestamp, room: &'a Room },
     Commit(Box<Commit>),
     GiveBack(&'a [Returned]),
     Import(Vec<ExportRecord>),
@@ -51,7 +51,7 @@ impl Work<'_> {
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Done {
-    pub(super) claimed: Vec<OutboxEntry>,
+    pub(super) claimed: Claimed,
     pub(super) held: BTreeSet<EffectId>,
 }
 
@@ -148,8 +148,8 @@ impl Inner {
         let mut done = Done::default();
         let mut importing = false;
         match work {
-            Work::Claim { now, limit } => {
-                done.claimed = claim::claim(conn, run, now, limit).await?;
+            Work::Claim { now, room } => {
+                done.claimed = claim::claim(conn, run, now, room).await?;
             }
             Work::Commit(commit) => commit::commit(conn, run, *commit).await?,
             Work::GiveBack(returned) => claim::give_back(conn, run, returned).await?,

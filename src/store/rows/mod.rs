@@ -16,8 +16,8 @@ use jiff::Timestamp;
 
 use super::feed::{Changes, Feed};
 use super::{
-    Appended, Backlog, CaseFilter, Commit, ExportRecord, Freeze, InboxEntry, InboxRecord,
-    MessageRecord, OutboxEntry, Page, Restoring, Store, StoreError,
+    Appended, Backlog, CaseFilter, Claimed, Commit, ExportRecord, Freeze, InboxEntry, InboxRecord,
+    MessageRecord, OutboxEntry, Page, Restoring, Room, Store, StoreError,
 };
 use crate::core::card::Card;
 use crate::core::case::{Case, State};
@@ -34,6 +34,7 @@ pub(crate) mod overlay;
 pub(crate) mod portable;
 pub(crate) mod read;
 mod side;
+pub(crate) mod upgrade;
 pub(crate) mod value;
 pub(crate) mod write;
 
@@ -221,7 +222,11 @@ impl<B: Backend> Store for B {
     }
 
     async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<OutboxEntry>, StoreError> {
-        Ok(self.write(Write::Claim { now, limit }).await?.claimed)
+        Ok(self.claim_within(now, &Room::any(limit)).await?.entries)
+    }
+
+    async fn claim_within(&self, now: Timestamp, room: &Room) -> Result<Claimed, StoreError> {
+        Ok(self.write(Write::Claim { now, room: room.clone() }).await?.claimed)
     }
 
     async fn backlog(&self) -> Result<Backlog, StoreError> {

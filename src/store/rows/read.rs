@@ -153,16 +153,28 @@ pub(crate) fn next_due(rows: &dyn Rows) -> Result<Option<Timestamp>, StoreError>
         let found = rows.scan(&Scan::first(begin, end, 1))?;
         Ok(found.first().and_then(|(key, _)| keys::read_time(keys::part_at(key, part))))
     };
-    let all = |prefix: &str| (prefix.to_owned(), keys::end_of(prefix));
-    let (due, due_end) = all(keys::DUE);
-    let (outbox, outbox_end) = all(keys::OUTBOX);
-    let times = [
-        first(due, due_end, 2)?,
-        first(outbox, outbox_end, 2)?,
+    let mut times = vec![
+        first(keys::DUE.to_owned(), keys::end_of(keys::DUE), 2)?,
         first(keys::deferred(), keys::end_of(keys::READY), 2)?,
         first(keys::CLAIMED.to_owned(), keys::claimed_by(run), 3)?,
     ];
+    for lane in lanes(rows)? {
+        let end = keys::end_of(&lane);
+        times.push(first(lane, end, 3)?);
+    }
     Ok(times.into_iter().flatten().min())
+}
+
+/// Where the lanes begin in which effects wait that nobody has begun.
+pub(crate) fn lanes(rows: &dyn Rows) -> Result<Vec<String>, StoreError> {
+    let mut lanes = Vec::new();
+    let mut begin = keys::LANES.to_owned();
+    while let Some((key, _)) = rows.scan(&Scan::first(begin, keys::end_of(keys::LANES), 1))?.pop() {
+        let lane = format!("{}{}/", keys::LANES, keys::part_at(&key, 2));
+        begin = keys::end_of(&lane);
+        lanes.push(lane);
+    }
+    Ok(lanes)
 }
 
 pub(crate) fn backlog(rows: &dyn Rows) -> Result<Backlog, StoreError> {

@@ -4,7 +4,7 @@
 //! function of the record, so that whoever writes it (a step, an import) writes the same rows.
 //!
 //! What must stay true: a record has at most one row in `x/due`, and an effect exactly one in
-//! `x/outbox` or `x/claimed`. [`super::check`] compares all rows with this function.
+//! `x/lane` or `x/claimed`. [`super::check`] compares all rows with this function.
 
 use std::sync::Arc;
 
@@ -25,7 +25,9 @@ use crate::core::reputation::Reputation;
 use crate::store::{InboxRecord, MessageRecord, SideRecord, keys};
 
 /// The format of the store as a whole: keys, values and the rules between them.
-pub(crate) const FORMAT: u32 = 1;
+///
+/// 2: effects that wait stand by lane. [`super::upgrade`] makes it of 1.
+pub(crate) const FORMAT: u32 = 2;
 
 /// Tells a store from an empty directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -355,7 +357,7 @@ fn moved_case(old: &Case, new: &Case) -> (Vec<String>, Vec<(String, Value)>) {
 
 fn index_of_effect(row: &EffectRow) -> String {
     match row.claimed_by {
-        None => keys::outbox(row.ready_at, row.order, &row.effect.id),
+        None => keys::outbox(&row.effect.order.lane(), row.ready_at, row.order, &row.effect.id),
         Some(run) => keys::claimed(run, row.ready_at, row.order, &row.effect.id),
     }
 }

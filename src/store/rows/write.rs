@@ -7,30 +7,32 @@
 //! What must stay true: a function that returns an error may leave its overlay half done; its
 //! caller throws the overlay away.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::overlay::Overlay;
 use super::value::{EffectRow, Value, Waiting};
-use super::{Rows as _, Scan, get, number, portable};
+use super::{Rows as _, Scan, get, number, portable, read};
 use crate::core::case::Case;
 use crate::core::effect::Effect;
 use crate::core::fault::{Mutant, fault};
 use crate::core::ids::{CaseId, EffectId};
+use crate::core::lane::Lane;
 use crate::core::learning::Relearn;
 use crate::core::ledger::LedgerEntry;
 use crate::core::policy::Policy;
 use crate::store::{
-    Appended, CaseWrite, Commit, ExportRecord, InboxBody, InboxRecord, OutboxEntry, Restoring,
-    SideRecord, SideWrite, StoreError, keys,
+    Appended, CaseWrite, Claimed, Commit, ExportRecord, InboxBody, InboxRecord, OutboxEntry,
+    Restoring, Room, SideRecord, SideWrite, StoreError, keys,
 };
 
 /// One write.
 #[derive(Debug)]
 pub(crate) enum Write {
     Append(Vec<InboxRecord>),
-    Claim { now: Timestamp, limit: usize },
+    Claim { now: Timestamp, room: Room },
     Commit(Box<Commit>),
     Hold(Option<Timestamp>),
     Import(Vec<ExportRecord>),
@@ -87,7 +89,7 @@ pub(crate) struct Done {
     /// Of [`Write::Append`].
     pub(crate) appended: Vec<Appended>,
     /// Of [`Write::Claim`].
-    pub(crate) claimed: Vec<OutboxEntry>,
+    pub(crate) claimed: Claimed,
 }
 
 /// What the writes of one run of the process share.
@@ -118,8 +120,8 @@ pub(crate) fn apply(
     }
     let done = match write {
         Write::Append(records) => Done { appended: append(over, records)?, ..Done::default() },
-        Write::Claim { now, limit } => {
-            Done { claimed: claim(over, session.run, now, limit)?, ..Done::default() }
+        Write::Claim { now, room } => {
+            Done { claimed: claim(over, session.run, now, &room)?, ..Done::default() }
         }
         Write::Commit(whole) => commit(over, *whole).map(|()| Done::default())?,
         Write::Hold(Some(since)) => {
@@ -176,9 +178,10 @@ fn commit(over: &mut Overlay<'_>, commit: Commit) -> Result<(), StoreError> {
         waiting(over, number)?;
         over.remove(keys::waiting(number))?;
     }
-    for (number, not_before) in commit.deferred {
-        let tries = waiting(over, number)?.tries.saturating_add(1);
-        over.put(keys::waiting(number), Waiting { tries, not_before: Some(not_before) })?;
+    let (deferred, postponed) = (commit.deferred.into_iter(), commit.postponed.into_iter());
+    for ((number, at), tried) in deferred.map(|one| (one, 1)).chain(postponed.map(|one| (one, 0))) {
+        let tries = waiting(over, number)?.tries.saturating_add(tried);
+        over.put(keys::waiting(number), Waiting { tries, not_before: Some(at) })?;
     }
     for write in commit.cases {
         put_case(over, write)?;
@@ -339,31 +342,52 @@ fn claim(
     over: &mut Overlay<'_>,
     run: u64,
     now: Timestamp,
-    limit: usize,
-) -> Result<Vec<OutboxEntry>, StoreError> {
+    room: &Room,
+) -> Result<Claimed, StoreError> {
     if number(over, keys::COUNT_OUTBOX)? == 0 {
-        return Ok(Vec::new());
+        return Ok(Claimed::default());
     }
-    let ready_until = format!("{}{}", keys::OUTBOX, keys::after_time(now));
     let mut rows = Vec::new();
     for scan in [
-        Scan::first(keys::CLAIMED, keys::claimed_by(run), limit),
-        Scan::first(keys::claimed_by(run + 1), keys::end_of(keys::CLAIMED), limit),
-        Scan::first(keys::OUTBOX, ready_until, limit),
+        Scan::first(keys::CLAIMED, keys::claimed_by(run), room.total),
+        Scan::first(keys::claimed_by(run + 1), keys::end_of(keys::CLAIMED), room.total),
     ] {
-        for (key, _) in over.scan(&scan)? {
-            let id = EffectId::from(keys::last_part(&key));
-            rows.extend(effect(over, &id)?);
+        rows.extend(effects(over, &over.scan(&scan)?)?);
+    }
+    let mut crowded = BTreeSet::new();
+    let of: BTreeMap<String, &Lane> =
+        room.of.keys().map(|lane| (keys::lane(lane.as_str()), lane)).collect();
+    for lane in read::lanes(over)? {
+        let place = of.get(&lane).map_or(room.each.min(room.total), |lane| room.of(lane));
+        let ready_until = format!("{lane}{}", keys::after_time(now));
+        // One more than there is room for tells whether anybody is left.
+        let found = over.scan(&Scan::first(lane, ready_until, place.saturating_add(1)))?;
+        let mut ready = effects(over, &found)?;
+        if ready.len() > place {
+            crowded.extend(ready.pop().map(|row| row.effect.order.lane()));
         }
+        rows.extend(ready);
     }
     rows.sort_by_key(|row| (row.ready_at, row.order));
-    rows.truncate(limit);
-    let mut claimed = Vec::with_capacity(rows.len());
+    let left = rows.split_off(rows.len().min(room.total));
+    crowded.extend(left.iter().map(|row| row.effect.order.lane()));
+    let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         let EffectRow { effect, tries, claimed_by, .. } = EffectRow::clone(&row);
         let key = keys::effect(&effect.id);
-        claimed.push(OutboxEntry { effect, tries, claimed_by });
+        entries.push(OutboxEntry { effect, tries, claimed_by });
         over.put(key, EffectRow { claimed_by: Some(run), ..EffectRow::clone(&row) })?;
     }
-    Ok(claimed)
+    Ok(Claimed { entries, crowded })
+}
+
+fn effects(
+    over: &Overlay<'_>,
+    found: &[(String, Value)],
+) -> Result<Vec<Arc<EffectRow>>, StoreError> {
+    let mut rows = Vec::with_capacity(found.len());
+    for (key, _) in found {
+        rows.extend(effect(over, &EffectId::from(keys::last_part(key)))?);
+    }
+    Ok(rows)
 }

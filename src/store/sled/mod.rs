@@ -107,7 +107,7 @@ impl SledStore {
         let disk = home.open_sled(&options)?;
         let marker = home.marker(&disk)?;
         home.holds_what_was_acknowledged(&marker)?;
-        let (run, changes) = open::first_changes(&disk, marker.commits, home.ran())?;
+        let (run, changes) = open::first_changes(&disk, &marker, home.ran())?;
         let stopped = Stopped::default();
         let file = home.database_file()?;
         let place = Place::of(path, &file, options.min_free_bytes)?;

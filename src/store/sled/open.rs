@@ -19,7 +19,7 @@ use super::disk::Disk;
 use super::head::Head;
 use super::replace;
 use crate::store::rows::value::{FORMAT, LinkKey, Marker, Stored as _, Value};
-use crate::store::rows::{get, number, overlay};
+use crate::store::rows::{get, number, overlay, upgrade};
 use crate::store::{CURE, StoreError, keys};
 
 /// Stands in a directory from before the database is made until it is durable with its marker.
@@ -251,13 +251,13 @@ pub(super) fn memory_of(directory: &Path) -> Option<PathBuf> {
 /// knows of fewer is an older one, put in its place. When is for the caller to say.
 pub(super) fn first_changes(
     disk: &Disk,
-    commits: u64,
+    found: &Marker,
     ran: u64,
 ) -> Result<(u64, overlay::Changes), StoreError> {
     let known = number(disk, keys::RUN)?;
     let run = known.max(ran) + 1;
-    let marker = Marker { format: FORMAT, commits: commits + 1 };
-    let mut changes = overlay::Changes::new();
+    let marker = Marker { format: FORMAT, commits: found.commits + 1 };
+    let mut changes = upgrade::changes(disk, found.format)?;
     changes.insert(keys::MARKER.to_owned(), Some(marker.value()));
     changes.insert(keys::RUN.to_owned(), Some(Value::Number(run)));
     if ran > known {

@@ -9,8 +9,13 @@ use super::Applier;
 use crate::store::StoreError;
 
 impl Applier {
-    /// Reads whether a person holds everything; `true`: they do. A change is logged.
-    pub async fn read_hold(&self) -> Result<bool, StoreError> {
+    /// Whether a person held everything when it was last read.
+    pub(in crate::worker) fn is_on_hold(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Reads whether a person holds everything. A change is logged.
+    pub async fn read_hold(&self) -> Result<(), StoreError> {
         let since = self.store.held_since().await?;
         let (held, was) = (since.is_some(), self.held.load(Ordering::Relaxed));
         match since {
@@ -22,6 +27,6 @@ impl Applier {
         }
         metrics::gauge!("recoup_held").set(if held { 1.0 } else { 0.0 });
         self.held.store(held, Ordering::Relaxed);
-        Ok(held)
+        Ok(())
     }
 }

@@ -1,7 +1,10 @@
 //! Effects: claimed durably before they are performed, and settled once.
 
-use recoup::core::ids::EffectId;
-use recoup::store::{Backlog, Commit, OutboxEntry, Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+
+use recoup::core::effect::Order;
+use recoup::core::ids::{EffectId, GatewayId};
+use recoup::store::{Backlog, Commit, OutboxEntry, Room, Store, StoreError};
 
 use super::samples::{at, case, effect, step};
 use super::{Subject, for_every_store};
@@ -15,6 +18,7 @@ for_every_store!(
     an_effect_cannot_be_asked_for_twice,
     the_next_time_covers_effects,
     racing_claims_share_nothing,
+    a_crowded_lane_leaves_the_others_their_room,
 );
 
 fn ids(entries: &[OutboxEntry]) -> Vec<EffectId> {
@@ -43,6 +47,38 @@ async fn effects_are_claimed_once_in_the_order_of_their_time(subject: &mut Subje
     assert!(store.claim(at(20), 9).await.unwrap().is_empty(), "this run has them all");
     assert_eq!(store.backlog().await.unwrap(), Backlog { inbox: 0, outbox: 4 });
     assert_eq!(ids(&store.claim(at(99), 9).await.unwrap()), [d.id]);
+}
+
+/// The `sequence`-th effect of case 1, at this gateway.
+fn at_gateway(gateway: &str, sequence: u64, seconds: i64) -> recoup::core::effect::Effect {
+    let mut effect = nth(sequence, seconds);
+    if let Order::Check(order) = &mut effect.order {
+        order.gateway = GatewayId::from(gateway);
+    }
+    effect
+}
+
+async fn a_crowded_lane_leaves_the_others_their_room(subject: &mut Subject) {
+    let store = subject.store();
+    let of = |gateway: &'static str| move |n: u64| at_gateway(gateway, n, n.cast_signed());
+    let busy: Vec<_> = (1..=5).map(of("busy")).collect();
+    let other: Vec<_> = (6..=8).map(of("other")).collect();
+    let later = at_gateway("other", 9, 99);
+    ask(&*store, busy.iter().chain(&other).chain([&later]).cloned().collect()).await;
+    let (busy_lane, other_lane) = (busy[0].order.lane(), other[0].order.lane());
+    let room = Room { total: 9, each: 9, of: BTreeMap::from([(busy_lane.clone(), 2)]) };
+    let claimed = store.claim_within(at(20), &room).await.unwrap();
+    let wanted = [&busy[0], &busy[1], &other[0], &other[1], &other[2]];
+    assert_eq!(ids(&claimed.entries), wanted.map(|effect| effect.id.clone()));
+    assert_eq!(claimed.crowded, BTreeSet::from([busy_lane.clone()]));
+    // No room at all, and the total counts over all lanes.
+    let full = Room { of: BTreeMap::from([(busy_lane.clone(), 0)]), ..room };
+    let none = store.claim_within(at(20), &full).await.unwrap();
+    assert_eq!((none.entries.len(), none.crowded.len()), (0, 1));
+    let two = store.claim_within(at(99), &Room::any(2)).await.unwrap();
+    assert_eq!(ids(&two.entries), [busy[2].id.clone(), busy[3].id.clone()]);
+    assert_eq!(two.crowded, BTreeSet::from([busy_lane, other_lane]));
+    assert_eq!(ids(&store.claim(at(99), 9).await.unwrap()), [busy[4].id.clone(), later.id]);
 }
 
 async fn a_later_run_learns_who_had_begun(subject: &mut Subject) {

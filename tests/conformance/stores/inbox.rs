@@ -13,6 +13,7 @@ for_every_store!(
     an_applied_input_is_gone_and_still_found,
     an_input_is_applied_once,
     a_deferred_input_comes_back_at_its_time,
+    a_postponed_input_comes_back_and_was_not_tried,
     a_body_of_one_mebibyte_comes_back,
     concurrent_appends_are_numbered_without_gap_or_doubt,
     foreign_ids_of_any_kind_are_kept_apart,
@@ -98,6 +99,19 @@ async fn a_deferred_input_comes_back_at_its_time(subject: &mut Subject) {
     let applied = Commit { applied: vec![1, 2, 3], ..Commit::default() };
     subject.store().commit(applied).await.unwrap();
     assert_eq!(subject.store().next_due().await.unwrap(), None);
+}
+
+async fn a_postponed_input_comes_back_and_was_not_tried(subject: &mut Subject) {
+    let store = subject.store();
+    store.append(vec![webhook("a", 9), webhook("b", 9)]).await.unwrap();
+    let later = Commit { postponed: vec![(1, at(60))], ..Commit::default() };
+    store.commit(later).await.unwrap();
+    assert_eq!(ids(subject, 59).await, ["b"]);
+    let entry = store.inbox(at(60), 9).await.unwrap().remove(0);
+    assert_eq!((entry.number, entry.tries, entry.not_before), (1, 0, Some(at(60))));
+    let gone = Commit { postponed: vec![(9, at(60))], ..Commit::default() };
+    let refused = store.commit(gone).await;
+    assert!(matches!(refused, Err(StoreError::Applied { .. })), "{refused:?}");
 }
 
 async fn a_body_of_one_mebibyte_comes_back(subject: &mut Subject) {
