@@ -46,6 +46,8 @@ pub(crate) async fn person(service: &Service, email: &str, role: &str) -> String
     let link = made.json()["link"].as_str().unwrap().to_owned();
     let answer = service.form(&path(&link), &password(PASSWORD), None).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/"), "{}", answer.text);
+    let twice = service.form(&path(&link), &password("another password"), None).await;
+    assert_eq!(twice.status, 404, "a link works once");
     cookie(&answer, "recoup_session")
 }
 
