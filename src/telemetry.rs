@@ -166,6 +166,10 @@ fn describe() {
         "For how long the oldest thing that is due has waited."
     );
     describe_gauge!("recoup_outbox_waiting", "Effects that are not done yet, or are under way.");
+    describe_gauge!(
+        "recoup_reconciling_cases",
+        "After a restore: open cases that wait for what happened since the copy."
+    );
     describe_counter!(
         "recoup_recovered_minor_units_total",
         "What came back, in minor units of its currency, by what brought it back."

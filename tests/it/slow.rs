@@ -1,5 +1,5 @@
-//! The real binary beside services that accept and never answer: a gateway that its webhooks have to
-//! be read at, and a mail server.
+//! The real binary beside services that accept and never answer: a gateway at which its webhooks
+//! have to be read, and a mail server.
 //!
 //! What must stay true: the charges of the other gateway go out meanwhile, each once, and webhooks
 //! are acknowledged.
