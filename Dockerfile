@@ -12,6 +12,7 @@ COPY Cargo.toml Cargo.lock README.md ./
 COPY benches benches
 COPY examples examples
 COPY src src
+COPY docs/errors docs/errors
 RUN cargo build --locked --release --bin recoup
 
 FROM alpine:3
@@ -21,17 +22,7 @@ RUN apk add --no-cache ca-certificates setpriv \
     && adduser -S -D -H -u 10001 -h /data -s /sbin/nologin -G nogroup recoup \
     && install -d -o recoup -g nogroup -m 0700 /data
 COPY --from=build /src/target/release/recoup /usr/local/bin/recoup
-# A fresh volume may belong to root. Then, and only then, the entry point gives it to recoup's
-# account; recoup itself never runs as root. `exec` makes it the process that gets SIGTERM.
-COPY --chmod=0755 <<'SCRIPT' /usr/local/bin/as-recoup
-#!/bin/sh
-set -eu
-if [ "$(id -u)" = 0 ]; then
-    [ "$(stat -c %u /data)" = 10001 ] || chown recoup:nogroup /data
-    exec setpriv --reuid=recoup --regid=nogroup --clear-groups --no-new-privs -- "$@"
-fi
-exec "$@"
-SCRIPT
+COPY --chmod=0755 deploy/as-recoup /usr/local/bin/as-recoup
 ENV RECOUP_CONFIG=/etc/recoup/recoup.toml \
     RECOUP__STORE__URL=sled:/data/recoup \
     RECOUP__SERVER__LISTEN=0.0.0.0:8080

@@ -100,6 +100,53 @@ fn every_failure_rule_has_its_story() {
     assert!(!told("a_rule_that_nobody_told_yet"), "each name is looked for");
 }
 
+/// What the files of `src` take in from outside of it, other than in tests.
+fn taken_in_from_outside() -> BTreeSet<String> {
+    let mut outside = BTreeSet::new();
+    for source in sources("src") {
+        let folder = source.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for taken in source.code().split("include_").skip(1) {
+            let Some(path) = taken.split('"').nth(1).filter(|path| path.starts_with("../")) else {
+                continue;
+            };
+            let mut place: Vec<&str> = ["src"].into_iter().chain(folder.split('/')).collect();
+            place.retain(|part| !part.is_empty());
+            for part in path.split('/').filter(|part| !part.is_empty()) {
+                match part {
+                    ".." => drop(place.pop()),
+                    part => place.push(part),
+                }
+            }
+            outside.extend((place[0] != "src").then(|| place.join("/")));
+        }
+    }
+    outside
+}
+
+#[test]
+fn the_container_is_built_from_all_that_a_build_reads() {
+    let dockerfile = read("Dockerfile");
+    let copied: BTreeSet<&str> = dockerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("COPY ").filter(|line| !line.starts_with("--")))
+        .flat_map(str::split_whitespace)
+        .collect();
+    let is_copied = |path: &str| copied.iter().any(|from| Path::new(path).starts_with(from));
+    let outside = taken_in_from_outside();
+    assert!(outside.contains("docs/errors"), "{outside:?}");
+    let mut needed: Vec<_> = outside.into_iter().collect();
+    needed.extend(["Cargo.toml", "Cargo.lock", "README.md", "src/main.rs"].map(str::to_owned));
+    // Cargo looks for every target that the manifest names, unless it is told where it is.
+    let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
+    for (kind, folder) in [("bench", "benches"), ("example", "examples"), ("test", "tests")] {
+        let targets = manifest.get(kind).and_then(toml::Value::as_array).into_iter().flatten();
+        let sought = targets.filter(|target| target.get("path").is_none());
+        needed.extend(sought.map(|target| format!("{folder}/{}.rs", target["name"])));
+    }
+    needed.retain(|path| !is_copied(&path.replace('"', "")));
+    assert_eq!(needed, Vec::<String>::new(), "the Dockerfile copies none of these");
+}
+
 #[test]
 fn every_link_of_the_documents_leads_somewhere() {
     let mut documents = walk("docs", &["md"]);
@@ -119,18 +166,13 @@ fn every_link_of_the_documents_leads_somewhere() {
 }
 
 #[test]
-fn every_command_of_the_readme_is_there() {
-    let readme = read("README.md");
-    let table = readme.split("| commands |").nth(1).unwrap().split("\n\n").next().unwrap();
-    let named: Vec<_> = table.lines().filter_map(|line| line.strip_prefix("| `")).collect();
-    let cells = named.iter().map(|line| line.split(" |").next().unwrap());
-    let commands: BTreeSet<String> =
-        cells.flat_map(|cell| cell.split(" · ")).map(|name| name.replace('`', "")).collect();
+fn every_command_is_documented() {
+    let commands = first_cells(&read("docs/COMMANDS.md"));
     let code = read("src/cli/mod.rs");
     let variants = code.split("enum Command {").nth(1).unwrap().split("\n}").next().unwrap();
     let variants = variants.lines().filter_map(|line| line.trim().split_once("Args)"));
     let there: BTreeSet<String> =
         variants.map(|(line, _)| line.split('(').next().unwrap().to_lowercase()).collect();
     assert!(there.len() > 10, "{there:?}");
-    assert_eq!(commands, there, "left: in the README, right: in the program");
+    assert_eq!(commands, there, "left: in docs/COMMANDS.md, right: in the program");
 }
