@@ -16,6 +16,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::core::card_number;
 
+#[cfg(feature = "otel")]
+pub mod otlp;
+
 /// Starts logging to stderr: plain lines on a terminal, JSON elsewhere. `RUST_LOG` chooses what.
 pub fn start_logging(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
@@ -27,6 +30,25 @@ pub fn start_logging(default: &str) {
         builder.json().flatten_event(true).try_init()
     };
     // A host application has set up its own logging: that one stays.
+    drop(started);
+}
+
+/// The same, and traces beside it.
+#[cfg(feature = "otel")]
+pub fn start_logging_with(default: &str, traces: otlp::Traces) {
+    use tracing_subscriber::filter::{LevelFilter, Targets};
+    use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| Masked(io::stderr()));
+    // What ties webhook, decision and effect together is no line of the log, so below its level.
+    let ours = Targets::new().with_target("recoup", LevelFilter::DEBUG);
+    let all = tracing_subscriber::registry().with(traces.with_filter(ours));
+    let started = if io::stderr().is_terminal() {
+        all.with(lines.with_filter(filter)).try_init()
+    } else {
+        all.with(lines.json().flatten_event(true).with_filter(filter)).try_init()
+    };
     drop(started);
 }
 
@@ -175,6 +197,7 @@ fn describe() {
         "What came back, in minor units of its currency, by what brought it back."
     );
     describe_counter!("recoup_sign_ins_total", "Sign-ins to the dashboard by outcome.");
+    describe_counter!("recoup_spans_total", "Spans of traces by what became of them.");
     describe_counter!("recoup_webhooks_total", "Webhooks by gateway and outcome.");
 }
 

@@ -15,10 +15,14 @@ use crate::core::ids::{CaseId, MessageId};
 use crate::message::Rendered;
 
 pub mod callback;
+#[cfg(feature = "email")]
 pub mod email;
+#[cfg(any(feature = "sms", feature = "whatsapp"))]
 mod phone;
 pub mod shadow;
+#[cfg(feature = "sms")]
 pub mod sms;
+#[cfg(feature = "whatsapp")]
 pub mod whatsapp;
 
 /// One message, ready to go.

@@ -34,7 +34,7 @@ use super::open::open_store_with;
 use crate::clock::Clock;
 use crate::config::{Config, Mode, Surroundings};
 use crate::http::{self, Problem, Readiness};
-use crate::telemetry::{self, Scope};
+use crate::telemetry::Scope;
 
 /// What lies over a file. It would lie over all of them, so it does not count here.
 const LAID_OVER: &str = "RECOUP__";
@@ -254,7 +254,7 @@ pub(super) fn run(
     listen: &str,
     test_clock: Option<Timestamp>,
 ) -> anyhow::Result<ExitCode> {
-    telemetry::start_logging("recoup=info,warn");
+    let _until_the_end = super::tell::start()?;
     let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     runtime.block_on(serve(dir, (listen, test_clock), super::serve::asked_to_stop()))
 }

@@ -53,6 +53,7 @@ mod sandbox;
 mod serve;
 mod show;
 mod simulate;
+mod tell;
 mod token;
 mod transfer;
 mod trigger;
@@ -60,6 +61,7 @@ mod user;
 mod verify;
 mod wallet;
 mod webhooks;
+#[cfg(feature = "whatsapp")]
 mod whatsapp;
 
 /// Gets failed subscription payments back.
@@ -149,6 +151,7 @@ enum Command {
     /// Events to the merchant's own systems: list, replay, test.
     Webhooks(webhooks::Args),
     /// List and hand in the templates of WhatsApp messages.
+    #[cfg(feature = "whatsapp")]
     Whatsapp(whatsapp::Args),
     /// The merchant file's JSON Schema, for editors.
     Config(config::Args),
@@ -217,6 +220,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(args) => token::run(args),
         Command::User(args) => user::run(args),
         Command::Webhooks(args) => webhooks::run(args),
+        #[cfg(feature = "whatsapp")]
         Command::Whatsapp(args) => whatsapp::run(args),
         Command::Config(args) => config::run(args),
         Command::Openapi(args) => openapi::run(args),

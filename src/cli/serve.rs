@@ -97,7 +97,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = Config::load(path.as_deref(), &surroundings);
     let config =
         config.map_err(|problems| anyhow::anyhow!("read the merchant file\n{problems}"))?;
-    telemetry::start_logging("recoup=info,warn");
+    let _until_the_end = super::tell::start()?;
     for warning in &config.warnings {
         tracing::warn!("{}", warning.message);
     }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use secrecy::zeroize::Zeroizing;
 use serde::Deserialize as _;
 
+mod built;
 mod campaign;
 mod channels;
 mod check;
@@ -34,6 +35,7 @@ mod tests;
 mod text;
 mod tree;
 
+pub use built::BUILT_IN;
 pub use contact::{ContactRules, Preset, Weekdays, preset};
 pub use error::{ConfigErrors, Problem, Severity};
 pub use json_schema::json_schema;

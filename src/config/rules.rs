@@ -9,7 +9,7 @@ use super::report::{Report, Trouble};
 use super::schema::{Config, StoreUrl};
 use super::text::is_plain_remote;
 use super::tree::{At, Node};
-use super::{campaign, gateways};
+use super::{built, campaign, gateways};
 use crate::core::customer::Channel;
 use crate::core::policy::Schedule;
 
@@ -22,7 +22,8 @@ const MIN_TOKEN: usize = 16;
 /// A rule reads the values and tells what is wrong.
 type Rule = fn(&Config, &Node, &mut Report<'_>);
 
-const RULES: [Rule; 21] = [
+const RULES: [Rule; 22] = [
+    built::has_what_is_named,
     gateways::exist,
     gateways::ids_differ,
     gateways::have_what_they_need,

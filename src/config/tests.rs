@@ -6,7 +6,7 @@ use crate::core::policy::{Capabilities, Condition, MessageKind, NativeRetries, S
 
 const EXAMPLE: &str = include_str!("../../recoup.example.toml");
 
-fn around(pairs: &[(&str, &str)]) -> Surroundings {
+pub(super) fn around(pairs: &[(&str, &str)]) -> Surroundings {
     let names = [
         ("RECOUP_ADMIN_TOKEN", "0123456789abcdef"),
         ("RECOUP_METRICS_TOKEN", "0123456789abcdef"),
@@ -23,7 +23,7 @@ fn around(pairs: &[(&str, &str)]) -> Surroundings {
     Surroundings { env: names.iter().chain(pairs).map(own).collect(), flags: Vec::new() }
 }
 
-const SMALL: &str = r#"
+pub(super) const SMALL: &str = r#"
 [merchant]
 name = "Nube"
 public_url = "https://pay.nube.example/"

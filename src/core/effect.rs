@@ -50,6 +50,21 @@ pub enum Order {
     Send(MessageOrder),
 }
 
+impl Order {
+    /// What is asked for, in a word: for logs and traces.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AdoptMethod(_) => "adopt_method",
+            Self::Charge(_) => "charge",
+            Self::Check(_) => "check",
+            Self::Close(_) => "close",
+            Self::MarkPaid(_) => "mark_paid",
+            Self::Refund(_) => "refund",
+            Self::Send(_) => "send",
+        }
+    }
+}
+
 /// Make `token` the method that the failed charge's field points to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdoptOrder {

@@ -5,17 +5,15 @@
 //! what each can do. All of them read this table.
 //!
 //! What must stay true: one row for each kind; an unknown kind is `None`; whatever is done by kind
-//! is done through a row.
+//! is done through a row. A kind is in the build with the cargo feature of its name, and nothing
+//! else depends on which are.
 
 use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use super::wire::{BuildError, Timeouts};
-use super::{
-    Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest, adyen, braintree,
-    checkout, http, mercadopago, stripe, wompi,
-};
+use super::{Gateway, GatewaySettings, MalformedBody, Profile, Rejection, WebhookRequest};
 use crate::core::decline::{Classified, RawDecline};
 use crate::core::event::Event;
 
@@ -36,65 +34,78 @@ pub struct Kind {
     pub build: fn(GatewaySettings, Timeouts) -> Result<Arc<dyn Gateway>, BuildError>,
 }
 
-/// The kinds that there are.
+/// The kinds that there are in this build.
 pub const KINDS: &[Kind] = &[
+    #[cfg(feature = "stripe")]
     Kind {
         kind: "stripe",
-        profile: stripe::profile,
-        verify: stripe::webhook::verify,
-        parse: stripe::webhook::parse,
-        classify: stripe::webhook::classified,
-        build: |settings, timeouts| Ok(Arc::new(stripe::Stripe::new(settings, timeouts)?)),
+        profile: super::stripe::profile,
+        verify: super::stripe::webhook::verify,
+        parse: super::stripe::webhook::parse,
+        classify: super::stripe::webhook::classified,
+        build: |settings, timeouts| Ok(Arc::new(super::stripe::Stripe::new(settings, timeouts)?)),
     },
+    #[cfg(feature = "adyen")]
     Kind {
         kind: "adyen",
-        profile: adyen::profile,
-        verify: adyen::webhook::verify,
-        parse: adyen::webhook::parse,
-        classify: adyen::webhook::classified,
-        build: |settings, timeouts| Ok(Arc::new(adyen::Adyen::new(settings, timeouts)?)),
+        profile: super::adyen::profile,
+        verify: super::adyen::webhook::verify,
+        parse: super::adyen::webhook::parse,
+        classify: super::adyen::webhook::classified,
+        build: |settings, timeouts| Ok(Arc::new(super::adyen::Adyen::new(settings, timeouts)?)),
     },
+    #[cfg(feature = "braintree")]
     Kind {
         kind: "braintree",
-        profile: braintree::profile,
-        verify: braintree::webhook::verify,
-        parse: braintree::webhook::parse,
-        classify: braintree::webhook::classified,
-        build: |settings, timeouts| Ok(Arc::new(braintree::Braintree::new(settings, timeouts)?)),
-    },
-    Kind {
-        kind: "mercadopago",
-        profile: mercadopago::profile,
-        verify: mercadopago::webhook::verify,
-        parse: mercadopago::webhook::parse,
-        classify: mercadopago::webhook::classified,
+        profile: super::braintree::profile,
+        verify: super::braintree::webhook::verify,
+        parse: super::braintree::webhook::parse,
+        classify: super::braintree::webhook::classified,
         build: |settings, timeouts| {
-            Ok(Arc::new(mercadopago::MercadoPago::new(settings, timeouts)?))
+            Ok(Arc::new(super::braintree::Braintree::new(settings, timeouts)?))
         },
     },
+    #[cfg(feature = "mercadopago")]
+    Kind {
+        kind: "mercadopago",
+        profile: super::mercadopago::profile,
+        verify: super::mercadopago::webhook::verify,
+        parse: super::mercadopago::webhook::parse,
+        classify: super::mercadopago::webhook::classified,
+        build: |settings, timeouts| {
+            Ok(Arc::new(super::mercadopago::MercadoPago::new(settings, timeouts)?))
+        },
+    },
+    #[cfg(feature = "wompi")]
     Kind {
         kind: "wompi",
-        profile: wompi::profile,
-        verify: wompi::webhook::verify,
-        parse: wompi::webhook::parse,
-        classify: wompi::webhook::classified,
-        build: |settings, timeouts| Ok(Arc::new(wompi::Wompi::new(settings, timeouts)?)),
+        profile: super::wompi::profile,
+        verify: super::wompi::webhook::verify,
+        parse: super::wompi::webhook::parse,
+        classify: super::wompi::webhook::classified,
+        build: |settings, timeouts| Ok(Arc::new(super::wompi::Wompi::new(settings, timeouts)?)),
     },
+    #[cfg(feature = "checkout")]
     Kind {
         kind: "checkout",
-        profile: checkout::profile,
-        verify: checkout::webhook::verify,
-        parse: checkout::webhook::parse,
-        classify: checkout::webhook::classified,
-        build: |settings, timeouts| Ok(Arc::new(checkout::Checkout::new(settings, timeouts)?)),
+        profile: super::checkout::profile,
+        verify: super::checkout::webhook::verify,
+        parse: super::checkout::webhook::parse,
+        classify: super::checkout::webhook::classified,
+        build: |settings, timeouts| {
+            Ok(Arc::new(super::checkout::Checkout::new(settings, timeouts)?))
+        },
     },
+    #[cfg(feature = "http")]
     Kind {
         kind: "http",
-        profile: http::profile,
-        verify: http::webhook::verify,
-        parse: http::webhook::parse,
-        classify: http::webhook::classified,
-        build: |settings, timeouts| Ok(Arc::new(http::HttpGateway::new(settings, timeouts)?)),
+        profile: super::http::profile,
+        verify: super::http::webhook::verify,
+        parse: super::http::webhook::parse,
+        classify: super::http::webhook::classified,
+        build: |settings, timeouts| {
+            Ok(Arc::new(super::http::HttpGateway::new(settings, timeouts)?))
+        },
     },
 ];
 
@@ -103,7 +114,7 @@ pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|entry| entry.kind == name)
 }
 
-/// The names of all kinds, for a person: `stripe, adyen, …`.
+/// The names of all kinds of this build, for a person: `stripe, adyen, …`.
 pub fn names() -> String {
     KINDS.iter().map(|entry| entry.kind).collect::<Vec<_>>().join(", ")
 }

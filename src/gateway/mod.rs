@@ -23,24 +23,37 @@ use crate::core::money::Money;
 use crate::core::policy::Capabilities;
 use crate::core::report::captures::Capture;
 
+#[cfg(feature = "adyen")]
 pub mod adyen;
+#[cfg_attr(not(feature = "gateways"), allow(dead_code))]
 mod amount;
+#[cfg(feature = "braintree")]
 pub mod braintree;
+#[cfg(feature = "checkout")]
 pub mod checkout;
+#[cfg_attr(not(feature = "gateways"), allow(dead_code))]
 pub mod facts;
 pub mod history;
+#[cfg(feature = "http")]
 pub mod http;
 pub mod kinds;
+#[cfg(feature = "mercadopago")]
 pub mod mercadopago;
 mod pace;
 pub mod profile;
 pub mod reach;
+#[cfg_attr(not(feature = "gateways"), allow(dead_code))]
 pub mod reference;
 pub mod shadow;
+#[cfg_attr(not(feature = "gateways"), allow(dead_code, unused_imports, unused_macros))]
 mod shared;
+#[cfg_attr(not(feature = "gateways"), allow(dead_code))]
 pub(crate) mod signature;
+#[cfg(feature = "stripe")]
 pub mod stripe;
+#[cfg_attr(not(feature = "gateways"), allow(dead_code))]
 pub mod wire;
+#[cfg(feature = "wompi")]
 pub mod wompi;
 
 pub use history::Known;

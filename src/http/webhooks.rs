@@ -191,6 +191,10 @@ async fn accept(
         let id = first.map_or_else(|| digest(&body), str::to_owned);
         records.push((id, InboxBody::Webhook { body, headers: headers.clone() }));
     }
+    let taken = |(event, _): &(String, _)| {
+        tracing::debug_span!("webhook", gateway = gateway.id().as_str(), event = event.as_str())
+    };
+    let _taken: Vec<_> = records.iter().map(taken).collect();
     let appended = state.append_all(gateway.id().as_str(), records).await;
     let appended =
         appended.map_err(|error| Refusal { code: "store_unavailable", problem: error.into() })?;

@@ -47,3 +47,8 @@ pub(super) fn refuse(event: &Event, reason: &'static str) {
     let invoice = event.invoice.as_deref().unwrap_or_default();
     tracing::warn!(event = %event.id, invoice, reason, "an event that opens no case");
 }
+
+/// The span in which a case decides; it names the event that it follows from.
+pub(super) fn deciding(case: &CaseId, event: Option<&Event>) -> tracing::Span {
+    tracing::debug_span!("decide", %case, event = event.map(|event| event.id.as_str()))
+}

@@ -16,7 +16,7 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 
 use super::Gateways;
-use super::about::{end_of, is_about_customer, is_about_subscription, refuse, settles};
+use super::about::{deciding, end_of, is_about_customer, is_about_subscription, refuse, settles};
 use super::intake::{Intake, Taken, broken};
 use crate::core::card::Card;
 use crate::core::case::step::{self, Around, Step};
@@ -328,7 +328,8 @@ impl<'a> Batch<'a> {
             step::learn(&mut customer, &billing.id, event);
         }
         let mut around = self.around(customer, None).await?;
-        match step::open(event, &mut around, &policy, self.now) {
+        let decide = || step::open(event, &mut around, &policy, self.now);
+        match deciding(&id, Some(event)).in_scope(decide) {
             Some(step) => {
                 let id = step.case.id.clone();
                 self.tell(None, &step.case);
@@ -379,7 +380,9 @@ impl<'a> Batch<'a> {
         let mut around = self.around(customer, Some(&case)).await?;
         around.siblings = self.siblings_of(&case).await?;
         let (was, customer) = (case.clone(), around.customer.clone());
-        let step = step::step(case, input, &mut around, &policy, self.now);
+        let event = if let Input::Event(event) = input { Some(&**event) } else { None };
+        let decide = || step::step(case, input, &mut around, &policy, self.now);
+        let step = deciding(id, event).in_scope(decide);
         self.hear((&was, &customer), (&step.case, &around.customer)).await?;
         self.applier.note_restored(was.restored.is_some(), step.case.restored.is_some());
         learned::let_go(&step, &mut around);

@@ -48,7 +48,12 @@ impl Worker {
         self.lanes.begin(entry.effect.order.lane(), began);
         self.begun.insert(entry.effect.id.clone());
         let effect = &entry.effect;
-        let span = tracing::info_span!("effect", case = %effect.case, effect = %effect.id);
+        let span = tracing::info_span!(
+            "effect",
+            case = %effect.case,
+            effect = %effect.id,
+            kind = effect.order.name(),
+        );
         let work = async move {
             let performing = AssertUnwindSafe(executor.perform(&entry, now));
             let performed = performing.catch_unwind().await;

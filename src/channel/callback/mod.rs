@@ -15,14 +15,23 @@ use crate::core::delivery::{self, Happened, Report, address_key};
 use crate::core::ids::{CaseId, MessageId};
 use crate::gateway::{MalformedBody, Rejection, RejectionCode, WebhookRequest};
 
+#[cfg(feature = "email")]
 pub mod postmark;
+#[cfg(feature = "email")]
 pub mod resend;
+#[cfg(feature = "email")]
 pub mod sendgrid;
+#[cfg(feature = "email")]
 pub mod ses;
+#[cfg_attr(not(feature = "channels"), allow(dead_code))]
 mod signed;
+#[cfg(feature = "email")]
 mod sns;
+#[cfg(feature = "sms")]
 pub mod twilio;
+#[cfg(feature = "whatsapp")]
 pub mod whatsapp;
+#[cfg_attr(not(feature = "channels"), allow(dead_code))]
 mod words;
 
 /// One thing that a provider told.
@@ -104,6 +113,7 @@ fn report(id: String, reference: &str, report: Report) -> Option<Notice> {
 }
 
 /// An answer in words; `None` where it means neither yes nor no.
+#[cfg_attr(not(feature = "channels"), allow(dead_code))]
 fn reply(id: String, channel: Channel, from: &str, text: &str, at: Timestamp) -> Option<Notice> {
     let (standing, word) = words::meaning(text)?;
     let address = address_key(channel, from);

@@ -126,6 +126,7 @@ fn examine(args: &Args) -> anyhow::Result<ExitCode> {
             let server = args.dns.unwrap_or_else(|| dns::resolver(&conf));
             findings.checks.extend(mail::check(email, server).await);
         }
+        #[cfg(feature = "whatsapp")]
         findings.checks.extend(online::templates(&config).await);
         findings.checks.push(online::mode(&config));
         Ok(())

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 use super::{Check, PUBLIC_TIME};
+#[cfg(feature = "whatsapp")]
 use crate::cli::{channels, whatsapp};
 use crate::clock::real_now;
 use crate::config::{Config, GatewayKind, Mode};
@@ -89,6 +90,7 @@ fn compare(theirs: Timestamp, ours: Timestamp, whose: &str) -> Check {
 }
 
 /// Whether WhatsApp has approved every template that the texts need.
+#[cfg(feature = "whatsapp")]
 pub(super) async fn templates(config: &Config) -> Option<Check> {
     let name = "whatsapp: templates";
     let section = config.whatsapp.as_ref()?;
