@@ -26,6 +26,7 @@ pages!(
     "bad_location",
     "banner_not_configured",
     "body_too_large",
+    "busy",
     "card_number",
     "case_open",
     "changed_meanwhile",
