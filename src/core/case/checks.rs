@@ -11,7 +11,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::step::Stepper;
-use super::{AttemptOutcome, Next, Pending, RecoveredBy, State, Timer};
+use super::{Attempt, AttemptOutcome, Next, Pending, RecoveredBy, State, Timer};
 use crate::core::effect::{
     AttemptRef, ChargeOutcome, CheckOrder, CheckPurpose, CheckReport, InvoiceStatus, InvoiceView,
     LookUpAnswer, Order,
@@ -215,6 +215,7 @@ impl Stepper<'_> {
             return;
         }
         if self.case.state.is_ended() {
+            self.heed_invoice_after_the_end(report.invoice.as_ref());
             return self.look_again_after_the_end(purpose, &unanswered);
         }
         match (purpose, unanswered) {
@@ -239,6 +240,23 @@ impl Stepper<'_> {
             self.case.unverified += 1;
             let at = self.now + wait(&VERIFY_WAITS_S, self.case.unverified);
             self.set_timer(Timer::ClosingSweep, at);
+        }
+    }
+
+    /// A case that was stopped kept what another gateway approved; meanwhile the invoice was paid
+    /// at its own: the customer pays once.
+    fn heed_invoice_after_the_end(&mut self, view: Option<&InvoiceView>) {
+        let paid =
+            |view: &&InvoiceView| view.status == InvoiceStatus::Paid && !view.paid_out_of_band;
+        if self.case.state != State::Stopped || view.filter(paid).is_none() {
+            return;
+        }
+        let kept = |a: &Attempt| a.outcome == AttemptOutcome::Approved && !a.refunded;
+        if self.case.attempts.iter().any(|a| kept(a) && a.charge.billing) {
+            return;
+        }
+        if let Some(index) = self.case.attempts.iter().rposition(kept) {
+            self.give_back(index, "the invoice was paid at the billing gateway");
         }
     }
 

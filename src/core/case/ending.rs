@@ -227,6 +227,15 @@ impl Stepper<'_> {
 
     /// The billing gateway had it paid already: our own capture elsewhere is the second one.
     fn on_paid_twice(&mut self) {
+        let back = |a: &super::Attempt| {
+            a.charge.billing && a.refunded && a.outcome == AttemptOutcome::Approved
+        };
+        // What paid it there was ours, and is given back already: the other one stays.
+        if self.case.attempts.iter().any(back) {
+            let gateway = self.case.gateway.clone();
+            let text = format!("The invoice stays as paid at {gateway}, by what was given back.");
+            return self.note(EntryKind::Acted, text);
+        }
         let ours = self.case.attempts.iter().rposition(|a| {
             a.outcome == AttemptOutcome::Approved && !a.charge.billing && !a.refunded
         });
