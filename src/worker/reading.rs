@@ -59,7 +59,7 @@ pub(super) enum Begun {
     /// It is being read.
     Yes,
     /// There is no slot: it is to be put off to this moment.
-    PutOff(InboxEntry, Timestamp),
+    PutOff(Box<InboxEntry>, Timestamp),
     /// There is no slot: it waits.
     Waits,
 }
@@ -124,7 +124,7 @@ impl Reading {
         if slots.taken >= SLOTS {
             let next = slots.last.map_or(now, |last| last.max(now)) + slots.apart;
             slots.last = Some(next);
-            return Begun::PutOff(entry, next);
+            return Begun::PutOff(Box::new(entry), next);
         }
         slots.taken += 1;
         self.numbers.insert(entry.number);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -22,6 +22,7 @@ use recoup::gateway::{Gateway as _, GatewaySettings};
 use recoup::store::memory::MemoryStore;
 use recoup::store::{Commit, Store as _};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::http_samples::case;
 use crate::http_support::at;

@@ -112,7 +112,7 @@ impl Double {
     pub(crate) fn owes(&self, case: &Case) {
         let view = InvoiceView {
             status: InvoiceStatus::Open,
-            amount_remaining: Some(case.amount.clone()),
+            amount_remaining: Some(case.amount),
             paid_out_of_band: false,
             next_native_attempt_at: None,
             attempt_count: Some(1),
@@ -191,7 +191,7 @@ impl Gateway for Double {
         match self.call("charge", &order.invoice).await {
             Ok(()) => ChargeOutcome::Approved {
                 payment: format!("pay_{}", order.invoice),
-                amount: Some(order.amount.clone()),
+                amount: Some(order.amount),
                 network_transaction_id: None,
                 method: Default::default(),
             },

@@ -5,12 +5,13 @@
 //! are acknowledged.
 
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use recoup::core::ids::{CaseId, GatewayId};
 use recoup::sandbox::Kind;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::death::{TOKEN, World, failure};
 

@@ -25,12 +25,15 @@ mod whatsapp;
 #[cfg(feature = "whatsapp")]
 pub(super) use whatsapp::channel as whatsapp;
 
+/// Makes a part of a channel from the merchant file; `None` where it has no such channel.
+type Made<T> = fn(&Config) -> anyhow::Result<Option<Arc<T>>>;
+
 /// What one channel is made from.
 struct Part {
     /// What delivers; `None` where the merchant file has no such channel.
-    deliver: fn(&Config) -> anyhow::Result<Option<Arc<dyn Deliver>>>,
+    deliver: Made<dyn Deliver>,
     /// What reads the provider's reports; `None` where nothing verifies them.
-    callbacks: fn(&Config) -> anyhow::Result<Option<Arc<dyn Callbacks>>>,
+    callbacks: Made<dyn Callbacks>,
 }
 
 /// The channels of this build.

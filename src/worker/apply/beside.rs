@@ -31,7 +31,7 @@ impl Applier {
                 Seen::Unread(gateway, events) => {
                     match reading.begin(entry, (gateway, events), now) {
                         Begun::Yes => begun += 1,
-                        Begun::PutOff(entry, at) => inputs.push((entry, Taken::PutOff(at))),
+                        Begun::PutOff(entry, at) => inputs.push((*entry, Taken::PutOff(at))),
                         Begun::Waits => {}
                     }
                 }
