@@ -88,6 +88,10 @@ impl Stepper<'_> {
                     "{gateway} approved an attempt after the subscription was cancelled: decide \
                      whether to give it back"
                 ));
+                // Its customer may have paid at the billing gateway, and the word of it be lost.
+                if !billing && self.policy.billing().is_some_and(|g| g.capabilities.read_invoice) {
+                    self.start_closing_sweep();
+                }
             }
             _ => self.give_back(index, "the case had been stopped"),
         }

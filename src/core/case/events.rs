@@ -110,10 +110,14 @@ impl Stepper<'_> {
 
     /// An order never to charge a card again holds, however the case stands.
     fn learn_never(&mut self, event: &Event) {
-        let (Some(decline), Some(facts)) = (&event.decline, &event.payment_method) else { return };
-        let Some(token) = &facts.token else { return };
-        let card = self.around.customer.method(&self.case.gateway, token).map(|m| m.card.clone());
-        self.mark_never(card.as_ref(), decline);
+        let (Some(decline), Some(card)) = (&event.decline, self.told_card(event)) else { return };
+        self.mark_never(Some(&card), decline);
+    }
+
+    /// The card that an event names by its token at the billing gateway, where it is known.
+    fn told_card(&self, event: &Event) -> Option<CardKey> {
+        let token = event.payment_method.as_ref()?.token.as_deref()?;
+        self.around.customer.method(&self.case.gateway, token).map(|m| m.card.clone())
     }
 
     /// Whether a failure is the echo of an attempt that we made.
@@ -139,13 +143,13 @@ impl Stepper<'_> {
         case.customer = case.customer.take().or_else(|| event.customer.clone());
         case.subscription = case.subscription.take().or_else(|| event.subscription.clone());
         case.description = case.description.take().or_else(|| event.description.clone());
-        if let Some(token) = event.payment_method.as_ref().and_then(|m| m.token.clone()) {
-            let gateway = self.case.gateway.clone();
-            let known = self.around.customer.method(&gateway, &token).map(|m| m.card.clone());
-            if !self.case.card_updated && self.case.moved_to.is_none() {
-                self.case.card = known;
-                self.case.token = Some(token);
-            }
+        let known = self.told_card(event);
+        if let Some(token) = event.payment_method.as_ref().and_then(|m| m.token.clone())
+            && !self.case.card_updated
+            && self.case.moved_to.is_none()
+        {
+            self.case.card = known;
+            self.case.token = Some(token);
         }
     }
 
@@ -176,10 +180,13 @@ impl Stepper<'_> {
         let gateway = self.case.gateway.clone();
         let amount = self.case.amount;
         let facts = event.payment_method.clone().unwrap_or_default();
+        // The card that was charged: the customer may have another one by now, and what the gateway
+        // does after the end of a case counts on their new one.
         let key = self
-            .billing_card()
+            .told_card(event)
+            .or_else(|| self.billing_card())
             .unwrap_or_else(|| CardKey::of_token(&gateway, &self.case.customer_key()));
-        if self.case.moved_to.is_none() {
+        if self.case.moved_to.is_none() && self.case.card.is_none() {
             self.case.card = Some(key.clone());
         }
         let card = self.around.card(&key);

@@ -229,6 +229,44 @@ fn who_pays_after_a_cancellation_gets_back_what_we_took_elsewhere() {
 }
 
 #[test]
+fn a_late_success_after_a_cancellation_is_given_back_where_a_look_finds_the_invoice_paid() {
+    let (mut story, _, order) = in_flight_elsewhere();
+    story.event(of_invoice(EventKind::SubscriptionCancelled));
+    let charge = story.effects.iter().position(|e| matches!(e.order, Order::Charge(_))).unwrap();
+    story.effects.swap(0, charge);
+    story.answer(Outcome::Charge(approved("ch_9")));
+    // Its customer paid at the billing gateway, and the word of it was lost.
+    let Order::Check(_) = story.until_effect() else { panic!("{:?}", story.effects) };
+    let paid = InvoiceView { status: InvoiceStatus::Paid, ..open_invoice() };
+    story.answer(Outcome::Checked(CheckReport {
+        invoice: Some(paid),
+        invoice_error: None,
+        attempts: Vec::new(),
+    }));
+    assert_eq!(refunds(&story), [order.attempt]);
+}
+
+#[test]
+fn what_a_gateway_does_after_the_end_counts_on_the_card_that_it_charged() {
+    let mut story = Story::of(no_funds());
+    let old = story.case.card.clone().unwrap();
+    story.event(of_invoice(EventKind::InvoiceVoided));
+    let other = card("pm_2", "4444");
+    story.around.customer.learn_method(&"stripe".into(), &other);
+    let told = Event {
+        attempt_count: Some(2),
+        payment_method: Some(other),
+        occurred_at: Some(story.now),
+        ..no_funds()
+    };
+    let before = story.around.card(&old).attempts.len();
+    story.event(told);
+    let new = story.around.customer.method(&"stripe".into(), "pm_2").unwrap().card.clone();
+    assert_eq!(story.around.card(&old).attempts.len(), before, "the old card was not charged");
+    assert_eq!(story.around.card(&new).attempts.len(), 1);
+}
+
+#[test]
 fn what_the_bank_wants_confirmed_is_asked_of_the_customer() {
     let story = Story::of(failed(Category::AuthenticationRequired, Advice::Authenticate));
     assert_eq!(story.case.state, State::AwaitingCustomer);
