@@ -142,7 +142,7 @@ impl From<Contacted> for Stored {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn said(standing: Standing, second: i64) -> Consent {
@@ -175,6 +175,15 @@ mod tests {
         assert_eq!(customer.consents.len(), ENTRIES_AT_MOST);
         assert!(customer.opted_out(Channel::Email), "the only word on a channel stays");
         assert!(customer.opted_out(Channel::Sms));
+    }
+
+    #[test]
+    pub(crate) fn what_nobody_has_told_of_may_be_leaving_just_now() {
+        let planned = Timestamp::from_second(1_000).unwrap();
+        let now = Timestamp::from_second(9_000).unwrap();
+        let sent = Contacted { at: planned, channel: None, withheld: false, open: false };
+        assert_eq!(sent.as_of(now).at, planned);
+        assert_eq!(Contacted { open: true, ..sent }.as_of(now).at, now);
     }
 
     #[test]

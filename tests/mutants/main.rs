@@ -14,7 +14,7 @@ use recoup::lab::chaos::{self, ChaosOptions};
 const SEARCHED: u64 = 4_000;
 
 /// Who is noticed by random histories, by which rule, and the seed of one that breaks.
-const BY_CHANCE: [(Mutant, &[&str], u64); 30] = [
+const BY_CHANCE: [(Mutant, &[&str], u64); 27] = [
     (Mutant::AcknowledgesBeforeKeeping, &["I3"], 194),
     (Mutant::BooksOnAnother, &["I1"], 11),
     (Mutant::CardTwiceAtOnce, &["I2"], 201),
@@ -22,7 +22,6 @@ const BY_CHANCE: [(Mutant, &[&str], u64); 30] = [
     (Mutant::ChargesAgainAfterDeath, &["I2", "I4", "I5"], 840),
     (Mutant::ChargesMore, &["I1"], 1),
     (Mutant::ChargesWhileHeld, &["I5"], 603),
-    (Mutant::CountsWhenPlanned, &["I6"], 5_132_928),
     (Mutant::FailureReopens, &["I5"], 30),
     (Mutant::ForgetsNever, &["I4"], 204),
     (Mutant::ForgetsSecondPayment, &["I1"], 530),
@@ -30,10 +29,8 @@ const BY_CHANCE: [(Mutant, &[&str], u64); 30] = [
     (Mutant::IgnoresLimits, &["I4"], 93),
     (Mutant::IgnoresNativeRetry, &["I13"], 943),
     (Mutant::IgnoresOtherPayment, &["I1", "I5"], 200),
-    (Mutant::IgnoresPromise, &["I4"], 967),
     (Mutant::IgnoresStop, &["I5"], 1),
     (Mutant::LimitsByGateway, &["I4"], 93),
-    (Mutant::MarksOnce, &["I1"], 5_350_127),
     (Mutant::MessageAfterNo, &["I6"], 383),
     (Mutant::MessageAfterTheEnd, &["I5", "I6"], 349),
     (Mutant::MessageAtAnyTime, &["I6"], 9),

@@ -229,6 +229,19 @@ fn who_pays_after_a_cancellation_gets_back_what_we_took_elsewhere() {
 }
 
 #[test]
+pub(super) fn what_could_not_be_marked_as_paid_and_is_paid_again_is_given_back() {
+    let (mut story, _, order) = in_flight_elsewhere();
+    story.answer(Outcome::Charge(approved("ch_9")));
+    let at = story.effects.iter().position(|e| matches!(e.order, Order::MarkPaid(_))).unwrap();
+    story.effects.swap(0, at);
+    let failed = MarkPaidOutcome::Failed { why: "a payment is processing".into() };
+    story.answer(Outcome::MarkedPaid(failed));
+    assert_eq!((story.case.state, refunds(&story)), (State::Recovered, Vec::new()));
+    story.event(paid(None, "pi_by_hand"));
+    assert_eq!(refunds(&story), [order.attempt]);
+}
+
+#[test]
 fn a_late_success_after_a_cancellation_is_given_back_where_a_look_finds_the_invoice_paid() {
     let (mut story, _, order) = in_flight_elsewhere();
     story.event(of_invoice(EventKind::SubscriptionCancelled));

@@ -6,6 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
+use crate::core::consent::tests as consent;
 use crate::core::fault::{Mutant, with};
 
 /// Whether the story ends otherwise when these rules are taken away.
@@ -18,7 +19,7 @@ type Needs = (&'static [Mutant], fn());
 
 #[test]
 fn each_story_notices_that_its_rule_is_gone() {
-    let stories: [Needs; 7] = [
+    let stories: [Needs; 10] = [
         (
             &[Mutant::HorizonFromFirstSend],
             failures::not_found_counts_from_the_last_send_not_from_the_first,
@@ -35,6 +36,15 @@ fn each_story_notices_that_its_rule_is_gone() {
             failures::a_re_send_that_waited_until_its_key_may_be_forgotten_does_not_leave,
         ),
         (&[Mutant::ResendsBlindly], failures::an_expired_key_is_never_sent_again),
+        (&[Mutant::CountsWhenPlanned], consent::what_nobody_has_told_of_may_be_leaving_just_now),
+        (
+            &[Mutant::IgnoresPromise],
+            page_stories::charge_me_on_the_fifth_is_obeyed_and_nobody_is_reminded_before,
+        ),
+        (
+            &[Mutant::MarksOnce],
+            failures::what_could_not_be_marked_as_paid_and_is_paid_again_is_given_back,
+        ),
     ];
     for (mutants, story) in stories {
         assert!(is_noticed(mutants, story), "nobody notices {mutants:?}");

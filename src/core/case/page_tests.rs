@@ -82,7 +82,7 @@ fn a_stated_delay_and_the_gateways_own_retry_hold_against_a_wish() {
 }
 
 #[test]
-fn charge_me_on_the_fifth_is_obeyed_and_nobody_is_reminded_before() {
+pub(super) fn charge_me_on_the_fifth_is_obeyed_and_nobody_is_reminded_before() {
     let mut story = no_balance();
     later(&mut story, 1);
     let (first, last) = offered(&story).more_time.unwrap();
