@@ -5,6 +5,8 @@
 //!
 //! What must stay true: no token of a payment method and no link is in a case.
 
+use axum::Json;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::core::case::Case;
@@ -13,6 +15,11 @@ use crate::core::ledger::LedgerEntry;
 use crate::core::report::messages::status;
 use crate::core::view::{CaseView, EntryView, HappenedView};
 use crate::store::MessageRecord;
+
+/// A list that is whole: what is in it is few by its nature, so nobody pages through it.
+pub(super) fn whole(data: impl Serialize) -> Json<Value> {
+    Json(json!({ "data": data, "has_more": false }))
+}
 
 /// A case as the API shows it.
 pub fn case_json(case: &Case) -> Value {

@@ -47,6 +47,26 @@ impl Desk {
         self.browser.page.execute(WATCH, Vec::new()).await.unwrap();
     }
 
+    /// What axe finds on a page at three widths, light and dark, and what is too wide for its
+    /// screen; keeps a picture of each.
+    async fn faults(&self, (room, name): (&str, &str), path: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for (width, scheme) in [(390, "light"), (768, "dark"), (1280, "light"), (1280, "dark")] {
+            self.browser.look(width, scheme).await;
+            self.go(path).await;
+            self.ask(OPEN).await;
+            for violation in self.browser.violations().await {
+                found.push(format!("{name} {width} {scheme}: {violation:#}"));
+            }
+            let over = self.browser.overflow().await;
+            if over > 0 {
+                found.push(format!("{name} at {width}: {over} px too wide"));
+            }
+            self.browser.picture(&format!("{room}-{name}-{width}-{scheme}")).await;
+        }
+        found
+    }
+
     async fn ask(&self, script: &str) -> Value {
         self.browser.page.execute(script, Vec::new()).await.unwrap()
     }
@@ -113,19 +133,7 @@ async fn axe_finds_nothing_on_any_page_at_three_widths_light_and_dark() {
     desk.service.api("POST", "/tokens", token).await;
     let mut found = Vec::new();
     for (name, path) in pages() {
-        for (width, scheme) in [(390, "light"), (768, "dark"), (1280, "light"), (1280, "dark")] {
-            desk.browser.look(width, scheme).await;
-            desk.go(&path).await;
-            desk.ask(OPEN).await;
-            for violation in desk.browser.violations().await {
-                found.push(format!("{name} {width} {scheme}: {violation:#}"));
-            }
-            let over = desk.browser.overflow().await;
-            if over > 0 {
-                found.push(format!("{name} at {width}: {over} px too wide"));
-            }
-            desk.browser.picture(&format!("desk-{name}-{width}-{scheme}")).await;
-        }
+        found.extend(desk.faults(("desk", name), &path).await);
         desk.browser.look(320, "light").await;
         let over = desk.browser.overflow().await;
         if over > 0 {
@@ -148,19 +156,7 @@ async fn axe_finds_nothing_at_the_door_and_a_person_comes_in_by_it() {
     desk.browser.page.delete_all_cookies().await.unwrap();
     let mut found = Vec::new();
     for (name, path) in [("login", "/login"), ("set-up", &link), ("void", "/set-up/0")] {
-        for (width, scheme) in [(390, "light"), (768, "dark"), (1280, "light"), (1280, "dark")] {
-            desk.browser.look(width, scheme).await;
-            desk.go(path).await;
-            desk.ask(OPEN).await;
-            for violation in desk.browser.violations().await {
-                found.push(format!("{name} {width} {scheme}: {violation:#}"));
-            }
-            let over = desk.browser.overflow().await;
-            if over > 0 {
-                found.push(format!("{name} at {width}: {over} px too wide"));
-            }
-            desk.browser.picture(&format!("door-{name}-{width}-{scheme}")).await;
-        }
+        found.extend(desk.faults(("door", name), path).await);
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
     desk.go(&link).await;

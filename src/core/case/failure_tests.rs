@@ -36,6 +36,13 @@ fn in_flight_elsewhere() -> (Story, ChargeOrder, ChargeOrder) {
     }
 }
 
+/// Makes the effect of this kind the one that is answered next.
+fn first(story: &mut Story, wanted: fn(&Order) -> bool) -> &mut Story {
+    let at = story.effects.iter().position(|effect| wanted(&effect.order)).unwrap();
+    story.effects.swap(0, at);
+    story
+}
+
 fn charges(story: &Story) -> usize {
     story.effects.iter().filter(|e| matches!(e.order, Order::Charge(_))).count()
 }
@@ -155,9 +162,8 @@ fn a_webhook_before_the_answer_counts_once() {
     let (mut story, order) = in_flight(policy());
     story.event(paid(Some(order.idempotency_key.clone()), "pi_1"));
     assert_eq!(story.case.state, State::Recovered);
-    let charge = story.effects.iter().position(|e| matches!(e.order, Order::Charge(_))).unwrap();
-    story.effects.swap(0, charge);
-    story.answer(Outcome::Charge(approved("pi_1")));
+    first(&mut story, |order| matches!(order, Order::Charge(_)))
+        .answer(Outcome::Charge(approved("pi_1")));
     assert_eq!((story.case.attempts.len(), refunds(&story).len()), (1, 0));
     assert!(story.case.flags.is_empty(), "{:?}", story.case.flags);
 }
@@ -197,9 +203,8 @@ fn who_pays_by_hand_during_an_attempt_gets_the_second_payment_back() {
     let (mut story, _, order) = in_flight_elsewhere();
     story.event(paid(None, "pi_by_hand"));
     assert_eq!(story.case.state, State::Recovered);
-    let charge = story.effects.iter().position(|e| matches!(e.order, Order::Charge(_))).unwrap();
-    story.effects.swap(0, charge);
-    story.answer(Outcome::Charge(approved("ch_9")));
+    first(&mut story, |order| matches!(order, Order::Charge(_)))
+        .answer(Outcome::Charge(approved("ch_9")));
     assert_eq!(refunds(&story), [order.attempt]);
 }
 
@@ -208,9 +213,8 @@ fn a_success_after_the_subscription_was_cancelled_is_told() {
     let (mut story, _) = in_flight(policy());
     story.event(of_invoice(EventKind::SubscriptionCancelled));
     assert_eq!(story.case.state, State::Stopped);
-    let charge = story.effects.iter().position(|e| matches!(e.order, Order::Charge(_))).unwrap();
-    story.effects.swap(0, charge);
-    story.answer(Outcome::Charge(approved("pi_1")));
+    first(&mut story, |order| matches!(order, Order::Charge(_)))
+        .answer(Outcome::Charge(approved("pi_1")));
     let told = |flag: &String| flag.contains("after the subscription was cancelled");
     assert!(story.case.flags.iter().any(told), "{:?}", story.case.flags);
 }
@@ -219,9 +223,8 @@ fn a_success_after_the_subscription_was_cancelled_is_told() {
 fn who_pays_after_a_cancellation_gets_back_what_we_took_elsewhere() {
     let (mut story, _, order) = in_flight_elsewhere();
     story.event(of_invoice(EventKind::SubscriptionCancelled));
-    let charge = story.effects.iter().position(|e| matches!(e.order, Order::Charge(_))).unwrap();
-    story.effects.swap(0, charge);
-    story.answer(Outcome::Charge(approved("ch_9")));
+    first(&mut story, |order| matches!(order, Order::Charge(_)))
+        .answer(Outcome::Charge(approved("ch_9")));
     assert_eq!(refunds(&story), [], "a person decides");
     // The billing gateway takes one payment of an invoice, and knows nothing of ours.
     story.event(paid(None, "pi_by_hand"));
@@ -232,10 +235,9 @@ fn who_pays_after_a_cancellation_gets_back_what_we_took_elsewhere() {
 pub(super) fn what_could_not_be_marked_as_paid_and_is_paid_again_is_given_back() {
     let (mut story, _, order) = in_flight_elsewhere();
     story.answer(Outcome::Charge(approved("ch_9")));
-    let at = story.effects.iter().position(|e| matches!(e.order, Order::MarkPaid(_))).unwrap();
-    story.effects.swap(0, at);
     let failed = MarkPaidOutcome::Failed { why: "a payment is processing".into() };
-    story.answer(Outcome::MarkedPaid(failed));
+    first(&mut story, |order| matches!(order, Order::MarkPaid(_)))
+        .answer(Outcome::MarkedPaid(failed));
     assert_eq!((story.case.state, refunds(&story)), (State::Recovered, Vec::new()));
     story.event(paid(None, "pi_by_hand"));
     assert_eq!(refunds(&story), [order.attempt]);
@@ -245,9 +247,8 @@ pub(super) fn what_could_not_be_marked_as_paid_and_is_paid_again_is_given_back()
 fn a_late_success_after_a_cancellation_is_given_back_where_a_look_finds_the_invoice_paid() {
     let (mut story, _, order) = in_flight_elsewhere();
     story.event(of_invoice(EventKind::SubscriptionCancelled));
-    let charge = story.effects.iter().position(|e| matches!(e.order, Order::Charge(_))).unwrap();
-    story.effects.swap(0, charge);
-    story.answer(Outcome::Charge(approved("ch_9")));
+    first(&mut story, |order| matches!(order, Order::Charge(_)))
+        .answer(Outcome::Charge(approved("ch_9")));
     // Its customer paid at the billing gateway, and the word of it was lost.
     let Order::Check(_) = story.until_effect() else { panic!("{:?}", story.effects) };
     let paid = InvoiceView { status: InvoiceStatus::Paid, ..open_invoice() };

@@ -10,7 +10,7 @@ use crate::core::case::{Case, State as CaseState};
 use crate::core::ids::{CaseId, GatewayId};
 use crate::core::report::facts::Facts;
 use crate::http::csv::{self, Table};
-use crate::http::view::{case_json, entry_json};
+use crate::http::view::{case_json, entry_json, whole};
 use crate::http::{AppState, Problem};
 use crate::store::CaseFilter;
 
@@ -108,7 +108,7 @@ pub(super) async fn ledger(
     let case = load(&state, &id).await?;
     let entries = state.store.ledger(&case.id).await?;
     let data: Vec<_> = entries.iter().map(entry_json).collect();
-    Ok(Json(json!({ "data": data, "has_more": false })))
+    Ok(whole(data))
 }
 
 /// The case, or 404.

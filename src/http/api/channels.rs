@@ -15,12 +15,13 @@ use super::input::{Fields, checked, json as read_json};
 use super::once::idempotency_key;
 use crate::core::customer::Channel;
 use crate::core::reputation::{ChannelOrder, Reputation};
+use crate::http::view::whole;
 use crate::http::{AppState, Problem};
 use crate::store::{InboxBody, StoreError};
 
 /// `GET /channels`: those of the merchant file, and those of which something is known.
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
-    Ok(Json(json!({ "data": all(&state).await?, "has_more": false })))
+    Ok(whole(all(&state).await?))
 }
 
 /// `POST /channels/{channel}/{order}`.

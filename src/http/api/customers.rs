@@ -9,7 +9,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::actions::append;
 use super::input::{Fields, checked, json as read_json};
@@ -19,7 +19,7 @@ use crate::core::customer::{Channel, Customer, PaymentMethod, Profile, check_tag
 use crate::core::event::{Contact, PaymentMethodFacts};
 use crate::core::ids::{CardKey, GatewayId};
 use crate::http::problem::FieldError;
-use crate::http::view::{customer_json, method_json};
+use crate::http::view::{customer_json, method_json, whole};
 use crate::http::{AppState, Problem};
 use crate::store::InboxBody;
 
@@ -158,7 +158,7 @@ pub(super) async fn put_methods(
     append(&state, None, body).await?;
     let known = state.store.customer(&id).await?.unwrap_or_default();
     let data: Vec<_> = known.methods.iter().map(method_json).collect();
-    Ok(Json(json!({ "data": data, "has_more": false })))
+    Ok(whole(data))
 }
 
 fn read_methods(state: &AppState, body: Value) -> Result<Vec<PaymentMethod>, Problem> {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::input::{Fields, checked, json as read_json};
 use crate::core::ids::GatewayId;
 use crate::gateway::Gateway;
+use crate::http::view::whole;
 use crate::http::{AppState, Problem};
 
 /// How far back gateways are asked where the request does not say.
@@ -34,7 +35,7 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Value>, P
         .enumerate()
         .map(|(index, gateway)| view(gateway.as_ref(), index == 0, &unknown))
         .collect();
-    Ok(Json(json!({ "data": data, "has_more": false })))
+    Ok(whole(data))
 }
 
 fn view(gateway: &dyn Gateway, billing: bool, unknown: &Unknown) -> Value {
@@ -95,5 +96,5 @@ pub(super) async fn reconcile(
         let status = StatusCode::INTERNAL_SERVER_ERROR;
         Problem::new(status, "internal", "comparing with the gateways broke off")
     })??;
-    Ok(Json(json!({ "data": found, "has_more": false })))
+    Ok(whole(found))
 }

@@ -20,6 +20,7 @@ use super::plan::{around, policy_of};
 use crate::core::case::{Case, State as CaseState};
 use crate::core::ids::CaseId;
 use crate::core::policy::Policy;
+use crate::http::view::whole;
 use crate::http::{AppState, Problem};
 use crate::lab::change::{self, Change};
 use crate::lab::plan::Frame;
@@ -30,7 +31,7 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Value>, P
     let open = open_cases(&state).await?;
     let policies = state.store.policies().await?;
     let data: Vec<_> = policies.iter().map(|(id, it)| shown(&state, id, it, &open)).collect();
-    Ok(Json(json!({ "data": data, "has_more": false })))
+    Ok(whole(data))
 }
 
 /// `GET /policies/{version}`: one, with everything that it says.

@@ -20,6 +20,7 @@ use super::once::Once;
 use crate::core::case::news::News;
 use crate::core::ids::digest;
 use crate::core::schema::shown;
+use crate::http::view::whole;
 use crate::http::{AppState, Problem};
 use crate::store::outbound::{
     self, DeliveryState, Endpoint, EndpointRecord, Sent, Try, delivery_of,
@@ -248,7 +249,7 @@ pub(super) async fn endpoints(State(state): State<AppState>) -> Result<Json<Valu
     for endpoint in state.endpoints.iter() {
         data.push(endpoint_view(&state, endpoint).await?);
     }
-    Ok(Json(json!({ "data": data, "has_more": false })))
+    Ok(whole(data))
 }
 
 /// `POST /webhook-endpoints/{id}/enable`: it has answered 410, and is there again.

@@ -18,6 +18,7 @@ use crate::clock::real_now;
 use crate::core::schema::shown;
 use crate::http::api::input::{Fields, Query, checked, json as read_json};
 use crate::http::api::once::Unkept;
+use crate::http::view::whole;
 use crate::http::{AppState, Problem};
 use crate::store::{SideRecord, SideTable, SideWrite, Store, StoreError};
 
@@ -107,7 +108,7 @@ pub(in crate::http) async fn list(
     query: RawQuery,
 ) -> Result<Json<Value>, Problem> {
     Query::read(query, &[])?;
-    Ok(Json(json!({ "data": all(&*state.store).await?, "has_more": false })))
+    Ok(whole(all(&*state.store).await?))
 }
 
 /// `POST /tokens`: a token, which is shown this once.

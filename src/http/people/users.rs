@@ -22,6 +22,7 @@ use crate::core::ids::digest;
 use crate::core::schema::shown;
 use crate::http::api::input::{Fields, Query, checked, json as read_json};
 use crate::http::api::once::Unkept;
+use crate::http::view::whole;
 use crate::http::{AppState, Problem};
 use crate::store::{SideRecord, SideTable, SideWrite, Store, StoreError};
 
@@ -256,7 +257,7 @@ pub(in crate::http) async fn list(
     query: RawQuery,
 ) -> Result<Json<Value>, Problem> {
     Query::read(query, &[])?;
-    Ok(Json(json!({ "data": all(&*state.store).await?, "has_more": false })))
+    Ok(whole(all(&*state.store).await?))
 }
 
 /// `POST /users`: an account, and the link by which its person sets a password.
